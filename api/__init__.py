@@ -1,0 +1,1 @@
+"""The registry's public face: where its documents are served."""

@@ -1,0 +1,105 @@
+"""Databases: engines, the pragmas that make a SQLite commit durable, and errors in our own words.
+
+A log is opened with `synchronous=FULL`: a receipt is a promise, so the answer waits for the disk. Writers
+begin with BEGIN IMMEDIATE, because two transactions that both read the head before writing lose one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.errors import StoreError
+
+PAGE_BYTES = 16_384
+CACHE_KIB = 65_536
+BUSY_MILLISECONDS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database: an engine whose transactions write, and one whose transactions only read."""
+
+    writer: Engine
+    reader: Engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that holds the write lock from its start; commit at the end, or roll back.
+
+        Raises:
+            StoreError: what the database refused, in its words.
+        """
+        with _translated(), self.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a consistent view for reading; raises as `write` does."""
+        with _translated(), self.reader.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def open_sqlite(path: Path, *, durable: bool = True) -> Database:
+    """Open (or create) a SQLite database in WAL mode.
+
+    Args:
+        durable: wait for the disk at each commit; without it a power cut may lose the last commits, never
+            the file's consistency, which is enough for what can be rebuilt.
+    """
+    url = f"sqlite:///{path}"
+    writer, reader = create_engine(url), create_engine(url)
+    for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
+        _configure(engine, begin, "FULL" if durable else "NORMAL")
+    return Database(writer, reader)
+
+
+def create_tables(database: Database, metadata: MetaData, statements: tuple[str, ...] = ()) -> None:
+    """Create the tables that are missing and run further statements, in one transaction."""
+    with database.write() as connection:
+        metadata.create_all(connection)
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def _configure(engine: Engine, begin: str, synchronous: str) -> None:
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # The driver must not open transactions of its own: it would begin them deferred.
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_MILLISECONDS}",
+            f"page_size={PAGE_BYTES}",
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            "foreign_keys=ON",
+            "recursive_triggers=ON",
+            "trusted_schema=OFF",
+            f"cache_size=-{CACHE_KIB}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StoreError(
+            f"the database refused: {reason}", cure="nothing was stored; see the reason and retry"
+        ) from error

@@ -1,0 +1,344 @@
+"""The event: one signed, immutable statement (schema `pith-event/1`).
+
+    body      = the event without `event_id` and `signature_b64`
+    event_id  = "sha256:" + hex(sha256(canonical bytes of body))
+    signature = Ed25519 over b"pith-event/1\\n" + the 32 raw bytes of that hash
+
+An `Event` is always well formed: strict JSON, exact fields, its own id right. That its signature is by
+the key it names is a separate step (`verify_signature`), since only the log knows the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ledger import canonical
+from ledger.errors import (
+    EventIdMismatchError,
+    InvalidFieldError,
+    MalformedError,
+    MissingFieldError,
+    NotJsonError,
+    SignerNotAllowedError,
+    UnknownFieldError,
+    UnknownTypeError,
+)
+from ledger.keys import SecretKey, decode_signature, encode_signature, verify_event
+from ledger.payloads import PAYLOADS, EventIdText, Nonce, Payload, RegistryName, SignerId
+from ledger.records import Hex64, Time, check_time
+from ledger.subjects import NUMBER, REGISTRY_NAME
+
+SCHEMA: Final = "pith-event/1"
+
+SignerType = Literal["pith_registry", "contributor", "moderator"]
+_ID = re.compile(r"sha256:[0-9a-f]{64}")
+_CLAIM = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRules:
+    """What an event type may be about and who may say it.
+
+    `of_record` and `of_registry` are the target where the subject is a paper or a registry's stream (None:
+    not about such a subject): a word, `event` (an event id) or `event-or-claim`. `on_behalf` says whether
+    a registry may sign for someone without a key.
+    """
+
+    of_record: str | None
+    of_registry: str | None
+    signers: frozenset[str]
+    on_behalf: Literal["never", "may", "must"]
+    names_registry: bool
+
+
+def _about_record(
+    target: str, signers: str, on_behalf: Literal["never", "may", "must"] = "never", names_registry: bool = False
+) -> TypeRules:
+    return TypeRules(target, None, frozenset(signers.split()), on_behalf, names_registry)
+
+
+def _about_registry(target: str, signers: str) -> TypeRules:
+    return TypeRules(None, target, frozenset(signers.split()), "never", True)
+
+
+_REGISTRY: Final = "pith_registry"
+_BOTH: Final = "pith_registry contributor"
+_ANYONE: Final = "pith_registry contributor moderator"
+
+TYPES: Final[Mapping[str, TypeRules]] = {
+    "record_created": _about_record("record", _REGISTRY),
+    "record_updated": _about_record("record", _REGISTRY),
+    "graph_snapshot": _about_record("graph", _REGISTRY),
+    "alias_added": _about_record("alias", _REGISTRY),
+    "timestamp_anchor": TypeRules("record", "checkpoint", frozenset(_BOTH.split()), "may", False),
+    "storage_attestation": _about_record("storage", _BOTH, "may"),
+    "author_attestation": _about_record("author", _BOTH, "must"),
+    "citation_signature": _about_record("citation", _BOTH, "must"),
+    "replication_record": _about_record("replication", _BOTH, "must"),
+    "identity_evidence": TypeRules("author", "key", frozenset({_REGISTRY}), "never", True),
+    "integrity_finding": _about_record("integrity", _REGISTRY),
+    "integrity_rescinded": _about_record("integrity", _REGISTRY),
+    "challenge": _about_record("event-or-claim", _BOTH, "must", True),
+    "challenge_response": _about_record("event-or-claim", _BOTH, "must", True),
+    "withdrawal": _about_record("event", _BOTH, "must", True),
+    "moderation_decision": _about_record("event", "moderator", "never", True),
+    "key_registered": _about_registry("key", _ANYONE),
+    "key_rotated": _about_registry("key", _ANYONE),
+    "key_revoked": _about_registry("key", _ANYONE),
+    "policy_set": _about_registry("policy", _REGISTRY),
+}
+
+
+ATTESTATIONS: Final = (
+    "timestamp_anchor",
+    "storage_attestation",
+    "author_attestation",
+    "citation_signature",
+    "replication_record",
+)
+CHALLENGES: Final = ("challenge", "challenge_response")
+FINDINGS: Final = ("integrity_finding", "integrity_rescinded")
+MODERATED: Final = frozenset(ATTESTATIONS + CHALLENGES)
+"""What may be held, decided on and withdrawn. Records, keys, findings and policy cannot be rejected."""
+
+
+class OnBehalfOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The person a registry signed for: a salted commitment, one per person."""
+
+    kind: Literal["anonymous", "session"]
+    subject: Hex64
+
+
+class Signer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who signed: the key, and the identity that the key was registered with."""
+
+    signer_type: SignerType
+    signer_id: SignerId
+    key_id: Hex64
+    public_key_fingerprint: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    on_behalf_of: OnBehalfOf | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: Literal["pith-event/1"]
+    event_type: Annotated[str, Meta(max_length=40)]
+    subject_pith_number: Annotated[str, Meta(pattern=rf"^(?:{NUMBER}|pith:registry:{REGISTRY_NAME})\Z")]
+    target: Annotated[str, Meta(max_length=80)]
+    registry: RegistryName | None
+    nonce: Nonce
+    created_at: Time
+    signer: Signer
+    payload: dict[str, Any]
+    event_id: EventIdText
+    signature_b64: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """A well-formed event; `raw` are its canonical bytes, the ones that are stored, served and hashed."""
+
+    event_type: str
+    subject: str
+    target: str
+    registry: str | None
+    created_at: str
+    signer: Signer
+    payload: Any
+    """The struct of `payloads` that belongs to the type."""
+    event_id: bytes
+    signature: bytes
+    raw: bytes
+    value: dict[str, Any]
+
+    @property
+    def id_text(self) -> str:
+        return f"sha256:{self.event_id.hex()}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """An event in a log: its leaf index and when the log took it (microseconds since 1970, UTC)."""
+
+    position: int
+    received_at: int
+    event: Event
+
+    def leaf(self) -> bytes:
+        """Return the leaf data: 8 bytes of big-endian `received_at`, then the event's bytes."""
+        return self.received_at.to_bytes(8, "big") + self.event.raw
+
+
+def parse(raw: bytes) -> Event:
+    """Read an event from JSON text in any spelling; its canonical bytes become `raw`.
+
+    Raises:
+        MalformedError, EventIdMismatchError, SignerNotAllowedError: with the place and the reason.
+    """
+    value = canonical.decode(raw)
+    return _read(value, canonical.encode_decoded(value))
+
+
+def parse_stored(raw: bytes) -> Event:
+    """Read an event from the bytes of a log, which must be canonical.
+
+    Raises:
+        MalformedError, EventIdMismatchError: the bytes are not an event's.
+    """
+    return _read(canonical.decode_canonical(raw), raw)
+
+
+def from_value(value: Mapping[str, Any]) -> Event:
+    """Read an event from a decoded JSON object; raises as `parse` does."""
+    return _read(dict(value), canonical.encode(value))
+
+
+def sign(
+    key: SecretKey,
+    *,
+    event_type: str,
+    subject: str,
+    target: str,
+    registry: str | None,
+    nonce: str,
+    created_at: str,
+    signer_type: str,
+    signer_id: str,
+    payload: Mapping[str, Any],
+    on_behalf_of: Mapping[str, str] | None = None,
+) -> Event:
+    """Build and sign an event; the result has passed the same checks as a submitted one."""
+    signer: dict[str, Any] = {
+        "signer_type": signer_type,
+        "signer_id": signer_id,
+        "key_id": key.key_id,
+        "public_key_fingerprint": key.key_id[:32],
+    }
+    if on_behalf_of is not None:
+        signer["on_behalf_of"] = dict(on_behalf_of)
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "event_type": event_type,
+        "subject_pith_number": subject,
+        "target": target,
+        "registry": registry,
+        "nonce": nonce,
+        "created_at": created_at,
+        "signer": signer,
+        "payload": payload,
+    }
+    digest = hashlib.sha256(canonical.encode(body)).digest()
+    signature = key.sign_event(digest)
+    value = {**body, "event_id": f"sha256:{digest.hex()}", "signature_b64": encode_signature(signature)}
+    return _build(value, canonical.encode(value), digest)
+
+
+def verify_signature(event: Event, public_key: bytes) -> None:
+    """Check that an event was signed by the holder of a 32-byte public key.
+
+    Raises:
+        WeakKeyError, SignatureInvalidError: it was not.
+    """
+    verify_event(public_key, event.event_id, event.signature)
+
+
+def _read(value: Any, raw: bytes) -> Event:
+    if not isinstance(value, dict):
+        raise NotJsonError("an event is a JSON object")
+    body = {name: item for name, item in value.items() if name not in ("event_id", "signature_b64")}
+    return _build(value, raw, hashlib.sha256(canonical.encode_decoded(body)).digest())
+
+
+def _build(value: dict[str, Any], raw: bytes, digest: bytes) -> Event:
+    if len(raw) > canonical.MAX_EVENT_BYTES:
+        canonical.decode_canonical(raw)  # raises TooLargeError
+    envelope = _convert(value, _Envelope, "")
+    payload_type = PAYLOADS.get(envelope.event_type)
+    if payload_type is None:
+        raise UnknownTypeError(
+            f"there is no event type {envelope.event_type!r}", place="event_type", cure=f"use one of {', '.join(TYPES)}"
+        )
+    if envelope.event_id != f"sha256:{digest.hex()}":
+        raise EventIdMismatchError(f"the body hashes to sha256:{digest.hex()}", place="event_id")
+    if envelope.signer.public_key_fingerprint != envelope.signer.key_id[:32]:
+        raise InvalidFieldError("not the first 32 digits of key_id", place="signer.public_key_fingerprint")
+    check_time(envelope.created_at, "created_at")
+    _check_rules(envelope, TYPES[envelope.event_type])
+    payload: Payload = _convert(envelope.payload, payload_type, "payload")
+    return Event(
+        event_type=envelope.event_type,
+        subject=envelope.subject_pith_number,
+        target=envelope.target,
+        registry=envelope.registry,
+        created_at=envelope.created_at,
+        signer=envelope.signer,
+        payload=payload,
+        event_id=digest,
+        signature=decode_signature(envelope.signature_b64, "signature_b64"),
+        raw=raw,
+        value=value,
+    )
+
+
+def _check_rules(envelope: _Envelope, rules: TypeRules) -> None:
+    kind, signer = envelope.event_type, envelope.signer
+    if signer.signer_type not in rules.signers:
+        raise SignerNotAllowedError(f"a {signer.signer_type} cannot sign {kind}", place="signer.signer_type")
+    is_registry = envelope.subject_pith_number.startswith("pith:registry:")
+    target = rules.of_registry if is_registry else rules.of_record
+    if target is None:
+        wanted = "a registry's stream" if rules.of_record is None else "a paper"
+        raise InvalidFieldError(f"{kind} is about {wanted}", place="subject_pith_number")
+    if target == "event":
+        valid = _ID.fullmatch(envelope.target) is not None
+    elif target == "event-or-claim":
+        valid = (_ID if envelope.target.startswith("sha256:") else _CLAIM).fullmatch(envelope.target) is not None
+    else:
+        valid = envelope.target == target
+    if not valid:
+        raise InvalidFieldError(f"{envelope.target!r} is not a target of {kind} about this subject", place="target")
+    by_registry = signer.signer_type == "pith_registry"
+    on_behalf = signer.on_behalf_of is not msgspec.UNSET
+    if on_behalf and (not by_registry or rules.on_behalf == "never"):
+        raise InvalidFieldError("only a registry signs for others, and not this", place="signer.on_behalf_of")
+    if by_registry and rules.on_behalf == "must" and not on_behalf:
+        raise MissingFieldError(f"a registry signs {kind} only on behalf of someone", place="signer.on_behalf_of")
+    must_name = rules.names_registry or signer.signer_type != "contributor"
+    if must_name and envelope.registry is None:
+        raise MissingFieldError(f"{kind} by a {signer.signer_type} names the registry it is for", place="registry")
+    if not must_name and envelope.registry is not None:
+        raise InvalidFieldError("a contributor's attestation is portable: registry is null", place="registry")
+    if is_registry and must_name and envelope.subject_pith_number != f"pith:registry:{envelope.registry}":
+        raise InvalidFieldError("the stream belongs to another registry", place="subject_pith_number")
+
+
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
+_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
+
+
+def _convert(value: Any, kind: type[Any], place: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), place) from None
+
+
+def _explain(message: str, place: str) -> MalformedError:
+    path = found.group(1) if (found := _PATH.search(message)) else ""
+    if path:
+        place = f"{place}.{path}" if place else path
+    message = _PATH.sub("", message)
+    if found := _MISSING.search(message):
+        name = found.group(1)
+        return MissingFieldError(f"{name} is missing", place=f"{place}.{name}" if place else name)
+    if found := _UNKNOWN.search(message):
+        name = found.group(1)
+        return UnknownFieldError(f"{name} is not a field of this object", place=f"{place}.{name}" if place else name)
+    return InvalidFieldError(message[:1].lower() + message[1:], place=place)

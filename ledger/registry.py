@@ -1,0 +1,144 @@
+"""What a registry's own stream says: its keys, its policies and how far outside clocks vouch for the log.
+
+Like `KeyHistory`, a `Registry` is a set of facts by position: entries may be added in any order, and
+every question names the position it is asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ledger.anchors import BitcoinRules, Confirmation, confirm
+from ledger.errors import AnchorError, AnchorMalformedError, AnchorMismatchError, AnchorUntrustedError
+from ledger.events import Entry, Event
+from ledger.keyring import NOW, KeyHistory
+from ledger.payloads import PolicySet, TimestampAnchor
+from ledger.subjects import registry_subject
+
+DEFAULT_POLICY: Final[Mapping[str, Any]] = {
+    "timestamp_roots": [],
+    "bitcoin": [{"network": "mainnet", "minimum_work_bits": 60, "checkpoints": {}}],
+    "moderation": {"server_signed": "held", "replications": "held", "unverified_keys": "held"},
+    "matching": {"orcid": True, "email": True},
+    "checkers": [],
+    "max_event_bytes": 65_527,
+    "skew_seconds": 300,
+}
+"""In force until the stream says otherwise; `pith init` appends it as the first policy_set."""
+
+
+@dataclass(slots=True)
+class Registry:
+    """A registry by its stable name, and every fact of its stream that has been added."""
+
+    name: str
+    keys: KeyHistory = field(default_factory=KeyHistory)
+    _policies: dict[int, PolicySet] = field(default_factory=dict)
+    _anchors: dict[int, Entry] = field(default_factory=dict)
+    _confirmations: dict[tuple[bytes, int], Confirmation | AnchorError] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        return registry_subject(self.name)
+
+    def add(self, entry: Entry) -> None:
+        """Take in an entry of the registry's stream; entries of other subjects are passed over."""
+        if entry.event.subject != self.subject:
+            return
+        match entry.event.event_type:
+            case "policy_set":
+                self._policies[entry.position] = entry.event.payload
+            case "timestamp_anchor":
+                self._anchors[entry.position] = entry
+            case _:
+                self.keys.add(entry)
+
+    def policy(self, before: int = NOW) -> PolicySet:
+        """Return the policy in force for an entry at a position."""
+        at = max((position for position in self._policies if position < before), default=None)
+        return _DEFAULT if at is None else self._policies[at]
+
+    def confirmation(self, anchor: Event, before: int = NOW) -> Confirmation:
+        """Verify an anchor's proof offline under the policy in force before a position.
+
+        Raises:
+            AnchorError: the anchor is not confirmed, or its proof does not hold under this policy.
+        """
+        policy_at = max((position for position in self._policies if position < before), default=-1)
+        known = self._confirmations.get((anchor.event_id, policy_at))
+        if known is None:
+            # Proofs are costly to check, and the outcome depends on nothing but these two.
+            try:
+                known = confirm_anchor(anchor.payload, self.policy(before))
+            except AnchorError as error:
+                known = error
+            self._confirmations[anchor.event_id, policy_at] = known
+        if isinstance(known, AnchorError):
+            raise known
+        return known
+
+    def anchored_size(self, before: int = NOW) -> int:
+        """Return the greatest tree size with a confirmed checkpoint anchor; 0 if there is none."""
+        return max(
+            (self._size(entry, before) for entry in self._anchors.values() if entry.position < before), default=0
+        )
+
+    def _size(self, entry: Entry, before: int) -> int:
+        if entry.event.signer.signer_type != "pith_registry" or self.keys.is_cut(
+            entry.event.signer.key_id, entry.received_at, before
+        ):
+            return 0
+        try:
+            self.confirmation(entry.event, before)
+        except AnchorError:
+            return 0
+        # A checkpoint cannot cover the anchor that names it.
+        return min(entry.event.payload.anchored.tree_size or 0, entry.position)
+
+
+def confirm_anchor(payload: TimestampAnchor, policy: PolicySet) -> Confirmation:
+    """Verify a confirmed anchor offline, under what a policy trusts.
+
+    Raises:
+        AnchorError: the proof does not hold, or not under this policy.
+    """
+    if payload.status != "confirmed":
+        raise AnchorUntrustedError(f"the anchor is {payload.status}", place="payload.status")
+    note = payload.anchored.note
+    if isinstance(note, str) and hashlib.sha256(note.encode()).hexdigest() != payload.anchored.sha256:
+        raise AnchorMismatchError("the note does not hash to the anchored sha256", place="payload.anchored.note")
+    return confirm(
+        payload.method,
+        bytes.fromhex(payload.anchored.sha256),
+        proof_of(payload),
+        block_header=bytes.fromhex(payload.block_header) if isinstance(payload.block_header, str) else None,
+        height=payload.height if isinstance(payload.height, int) else None,
+        bitcoin=[
+            BitcoinRules(
+                rule.network, rule.minimum_work_bits, {int(at): block for at, block in rule.checkpoints.items()}
+            )
+            for rule in policy.bitcoin
+        ],
+        roots=[base64.b64decode(root) for root in policy.timestamp_roots],
+    )
+
+
+def proof_of(payload: TimestampAnchor) -> bytes:
+    """Return the raw proof of an anchor: an `.ots` file or an RFC 3161 reply.
+
+    Raises:
+        AnchorMalformedError: it is not base64.
+    """
+    try:
+        return base64.b64decode(payload.proof_b64, validate=True)
+    except ValueError:
+        raise AnchorMalformedError("not base64", place="payload.proof_b64") from None
+
+
+_DEFAULT: Final = msgspec.convert(DEFAULT_POLICY, PolicySet)

@@ -1,0 +1,233 @@
+"""The rules of each event type that an entry must fulfil to be appended, whatever comes later.
+
+A rule sees the entry, its signer's key, the record it is about, the registry's stream and what the log
+holds about the same subject. It raises the named error, or returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from ledger import anchors, records, subjects
+from ledger.errors import (
+    HashMismatchError,
+    InvalidFieldError,
+    KeyRoleError,
+    LedgerError,
+    MissingFieldError,
+    RuleViolationError,
+    SignerNotAllowedError,
+    TargetMissingError,
+)
+from ledger.events import MODERATED, Entry, Event
+from ledger.keyring import Registration
+from ledger.payloads import AliasPair, RecordCreated, StorageAttestation, TimestampAnchor
+from ledger.registry import Registry, proof_of
+from ledger.signatures import parse_receipt
+
+
+class Targets(Protocol):
+    """What a log holds about one subject, as far as the entry under judgement may refer to it."""
+
+    def record(self, subject: str) -> Entry | None:
+        """Return the first record_created of a paper."""
+
+    def event(self, subject: str, event_id: bytes) -> Entry | None:
+        """Return the entry of a paper that has this id."""
+
+    def about(self, event_id: bytes) -> Iterable[Entry]:
+        """Return the decisions and withdrawals that target an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An entry under judgement; `record` is None where the subject is the registry's stream."""
+
+    entry: Entry
+    key: Registration
+    record: Entry | None
+    registry: Registry
+    targets: Targets
+
+
+def _record_created(case: Case) -> None:
+    payload: RecordCreated = case.entry.event.payload
+    identity = records.check_record(payload.canonical_record, case.entry.event.subject)
+    records.check_digest(payload.canonical_sha256, identity, "payload.canonical_sha256")
+    _check_receipt(payload.pith_receipt, identity.digest.hex())
+    _check_paper(payload.paper, payload.canonical_record, required=True)
+    for alias in payload.aliases:
+        subjects.check_alias(alias.alias_kind, alias.alias_value)
+    _check_source_text(case.entry.event)
+
+
+def _record_updated(case: Case) -> None:
+    payload = case.entry.event.payload
+    if (
+        payload.paper is msgspec.UNSET
+        and payload.pith_receipt is msgspec.UNSET
+        and payload.source_text is msgspec.UNSET
+    ):
+        raise MissingFieldError("nothing is updated", place="payload")
+    assert case.record is not None
+    created: RecordCreated = case.record.event.payload
+    if isinstance(payload.paper, dict):
+        _check_paper(payload.paper, created.canonical_record, required=False)
+    if isinstance(payload.pith_receipt, dict):
+        _check_receipt(payload.pith_receipt, created.canonical_sha256)
+    _check_source_text(case.entry.event)
+
+
+def _graph_snapshot(case: Case) -> None:
+    if not case.entry.event.value["payload"]:
+        raise MissingFieldError("a snapshot holds at least one block", place="payload")
+    _check_source_text(case.entry.event)
+
+
+def _alias_added(case: Case) -> None:
+    payload: AliasPair = case.entry.event.payload
+    subjects.check_alias(payload.alias_kind, payload.alias_value)
+
+
+def _timestamp_anchor(case: Case) -> None:
+    payload: TimestampAnchor = case.entry.event.payload
+    anchored = payload.anchored
+    if anchored.what != case.entry.event.target:
+        raise InvalidFieldError(f"the target is a {case.entry.event.target}", place="payload.anchored.what")
+    if case.record is None:
+        if not isinstance(anchored.tree_size, int):
+            raise MissingFieldError("a checkpoint has a tree size", place="payload.anchored.tree_size")
+    elif anchored.sha256 != case.record.event.payload.canonical_sha256:
+        raise HashMismatchError("not the record's canonical hash", place="payload.anchored.sha256")
+    if payload.status == "confirmed":
+        case.registry.confirmation(case.entry.event, case.entry.position)
+    elif payload.status == "pending":
+        anchors.check_proof(payload.method, bytes.fromhex(anchored.sha256), proof_of(payload))
+
+
+def _storage_attestation(case: Case) -> None:
+    payload: StorageAttestation = case.entry.event.payload
+    if payload.grade != "claimed" and case.key.role != "storage_checker":
+        raise KeyRoleError(f"only a storage checker's key may say {payload.grade}", place="payload.grade")
+    if payload.outcome != "missing" and payload.content is msgspec.UNSET:
+        raise MissingFieldError("stored or changed content has a hash", place="payload.content")
+    records.check_time(payload.captured_at, "payload.captured_at")
+
+
+def _citation_signature(case: Case) -> None:
+    citing = case.entry.event.payload.citing
+    if citing.startswith("pith:"):
+        subjects.parse_number(citing)
+    else:
+        kind, _, ident = citing.partition(":")
+        if subjects.normal_source_id(kind, ident) != ident:
+            raise InvalidFieldError(f"{citing!r} is not in normal form", place="payload.citing")
+    if citing == case.entry.event.subject:
+        raise RuleViolationError("a paper does not cite itself", place="payload.citing")
+
+
+def _replication_record(case: Case) -> None:
+    payload = case.entry.event.payload
+    if payload.kind == "formal_bridge" and payload.formal is msgspec.UNSET:
+        raise MissingFieldError("a formal bridge names its statement", place="payload.formal")
+    if not payload.artefacts and payload.formal is msgspec.UNSET:
+        raise MissingFieldError("a replication shows at least one artefact", place="payload.artefacts")
+
+
+def _identity_evidence(case: Case) -> None:
+    payload = case.entry.event.payload
+    if case.record is None:
+        if not isinstance(payload.key_id, str):
+            raise MissingFieldError("evidence about a key names it", place="payload.key_id")
+        if case.registry.keys.find(payload.key_id, case.entry.position) is None:
+            raise TargetMissingError("the key is not registered", place="payload.key_id")
+    elif isinstance(payload.key_id, str):
+        raise InvalidFieldError("evidence about a paper's author names no key", place="payload.key_id")
+
+
+def _about_event(case: Case) -> None:
+    event = case.entry.event
+    if not event.target.startswith("sha256:"):
+        return
+    found = case.targets.event(event.subject, bytes.fromhex(event.target[7:]))
+    if found is None or found.position >= case.entry.position:
+        raise TargetMissingError(f"{event.target} is not in this log under {event.subject}", place="target")
+    aimed = found.event
+    if event.event_type == "challenge_response" and aimed.event_type != "challenge":
+        raise RuleViolationError(f"{aimed.event_type} is no challenge", place="target")
+    if event.event_type not in ("withdrawal", "moderation_decision"):
+        return
+    if aimed.event_type not in MODERATED:
+        verb = "withdrawn" if event.event_type == "withdrawal" else "decided on"
+        raise RuleViolationError(f"{aimed.event_type} cannot be {verb}", place="target")
+    if event.event_type == "withdrawal" and not _same_signer(event, aimed, case.registry, case.entry.position):
+        raise SignerNotAllowedError(
+            "only who signed it can withdraw it",
+            place="signer",
+            cure="sign with the same key, its successor, or a key proven for the same identity",
+        )
+
+
+def _same_signer(one: Event, other: Event, registry: Registry, before: int) -> bool:
+    if one.signer.signer_id != other.signer.signer_id or one.signer.on_behalf_of != other.signer.on_behalf_of:
+        return False
+    if one.signer.signer_type == "pith_registry":
+        return other.signer.signer_type == "pith_registry"
+    return registry.keys.same_person(one.signer.key_id, other.signer.key_id, one.signer.signer_id, before)
+
+
+def _check_receipt(receipt: Mapping[str, Any], canonical_sha256: str) -> None:
+    if parse_receipt(receipt).canonical_sha256 != canonical_sha256:
+        raise HashMismatchError("the receipt is for another record", place="payload.pith_receipt.canonical_sha256")
+
+
+def _check_paper(paper: Mapping[str, Any], record: Mapping[str, Any], *, required: bool) -> None:
+    title = paper.get("title")
+    if title is None and required:
+        raise MissingFieldError("a paper has a title", place="payload.paper.title")
+    for name in ("title", "abstract"):
+        if not isinstance(paper.get(name, ""), str):
+            raise InvalidFieldError("expected text", place=f"payload.paper.{name}")
+    try:
+        if title is not None:
+            records.check_texts(record, title, paper.get("abstract"))
+    except LedgerError as error:
+        error.place = f"payload.paper.{error.place}"
+        raise
+
+
+def _check_source_text(event: Event) -> None:
+    """The verbatim text of a part must say what the part itself says."""
+    payload = event.value["payload"]
+    for name, text in payload.get("source_text", {}).items():
+        place = f"payload.source_text.{name}"
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, ValueError):
+            raise InvalidFieldError("not JSON", place=place) from None
+        part = {"receipt": "pith_receipt"}.get(name, name)
+        if part == "aliases":
+            value = [{key: item.get(key) for key in ("alias_kind", "alias_value")} for item in value]
+        if part in payload and payload[part] != value:
+            raise InvalidFieldError(f"the source's text differs from payload.{part}", place=place)
+
+
+RULES: Final[Mapping[str, Callable[[Case], None]]] = {
+    "record_created": _record_created,
+    "record_updated": _record_updated,
+    "graph_snapshot": _graph_snapshot,
+    "alias_added": _alias_added,
+    "timestamp_anchor": _timestamp_anchor,
+    "storage_attestation": _storage_attestation,
+    "citation_signature": _citation_signature,
+    "replication_record": _replication_record,
+    "identity_evidence": _identity_evidence,
+    "challenge": _about_event,
+    "challenge_response": _about_event,
+    "withdrawal": _about_event,
+    "moderation_decision": _about_event,
+}

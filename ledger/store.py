@@ -1,0 +1,372 @@
+"""The log: append events and read them back. The only writer of the log's tables.
+
+Positions are gapless and in commit order because the one-row head gives them out inside the append
+transaction. The same event again, at any time and from any process, is the same entry: ids are looked
+up under the write lock. Nothing is answered before it is on the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, insert, select, update
+
+from ledger.commitments import Disclosure, check_disclosures
+from ledger.database import Database, create_tables
+from ledger.errors import LogCorruptedError, NotFoundError, StoreError, SubmissionError, UnknownKeyError
+from ledger.events import Entry, Event, parse_stored
+from ledger.registry import Registry
+from ledger.signatures import Signature, signatures_of, verify_signatures
+from ledger.tables import GUARDS, DisclosureRow, EventRow, HeadRow, LogTable, key_of_id, key_of_subject, table_of
+from ledger.verdicts import check
+
+EVENTS = table_of(EventRow)
+HEAD = table_of(HeadRow)
+DISCLOSURES = table_of(DisclosureRow)
+READ_ROWS = 1_000
+
+Clock = Callable[[], int]
+"""Returns now, in microseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An event that asks to be appended, with the private texts it commits to.
+
+    `verified` says that every signature was checked already (or just made by our own key).
+    """
+
+    event: Event
+    disclosures: Mapping[str, Disclosure] = field(default_factory=dict)
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The entry of a submitted event; `created` is False when the log had it already."""
+
+    entry: Entry
+    created: bool
+
+
+Outcome = Appended | SubmissionError
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log goes: `size` entries, the last received at `received_at` (0 when empty)."""
+
+    size: int
+    received_at: int
+
+
+def create_log(database: Database, registry: str) -> None:
+    """Create the log's tables, guards and head.
+
+    Raises:
+        StoreError: the database already holds a log.
+    """
+    create_tables(database, LogTable.metadata, GUARDS)
+    with database.write() as connection:
+        if connection.execute(select(HEAD.c.id)).first():
+            raise StoreError("there is a log here already", cure="choose another PITH_DATA folder")
+        connection.execute(insert(HEAD).values(id=1, registry=registry, size=0, received_at=0))
+
+
+class Store:
+    """One registry's log in one database; safe to share between threads and beside other processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        with database.read() as connection:
+            name = connection.execute(select(HEAD.c.registry)).scalar_one()
+        self.registry_name: str = name
+        self._registry = Registry(name)
+        self._registry_size = 0
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def verify(self, submission: Submission) -> Submission:
+        """Check signatures and disclosures, without any lock on the log.
+
+        A key that is not known yet is left for `append`: it may be registered earlier in the same batch.
+
+        Raises:
+            SubmissionError: a signature or a disclosed text does not hold.
+        """
+        event = submission.event
+        check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
+        if submission.verified:
+            return submission
+        try:
+            signatures = self._signatures(event)
+        except UnknownKeyError:
+            return submission
+        for signature in signatures:
+            signature.verify()
+        return Submission(event, submission.disclosures, verified=True)
+
+    def append(self, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
+        """Append what is new and valid in one durable transaction.
+
+        Returns one outcome for each submission, in order: its entry, or the error that kept it out. A
+        refused event leaves no trace, and the others are kept.
+
+        Raises:
+            StoreError: the database failed; nothing of the batch is stored.
+        """
+        with self._lock:
+            try:
+                with self._database.write() as connection:
+                    return self._append(connection, submissions, clock)
+            except BaseException:
+                # What was folded in from this batch may have been rolled back.
+                self._registry, self._registry_size = Registry(self.registry_name), 0
+                raise
+
+    def _append(self, connection: Connection, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
+        head = _head(connection)
+        registry = self._refresh(connection)
+        known = _known(connection, [submission.event for submission in submissions])
+        targets = _BatchTargets(connection, {submission.event.subject for submission in submissions})
+        received_at = max(clock(), head.received_at)
+        new: list[Entry] = []
+        disclosed: list[dict[str, object]] = []
+        outcomes: list[Outcome] = []
+        for submission in submissions:
+            event = submission.event
+            if found := known.get(event.event_id):
+                outcomes.append(self._same(submission, found, registry))
+                continue
+            entry = Entry(head.size + len(new), received_at, event)
+            try:
+                if not submission.verified:
+                    verify_signatures(event, registry.keys)
+                check(entry, registry, targets)
+            except SubmissionError as error:
+                outcomes.append(error)
+                continue
+            new.append(entry)
+            known[event.event_id] = entry
+            registry.add(entry)
+            targets.add(entry)
+            outcomes.append(Appended(entry, created=True))
+            disclosed += [
+                {"position": entry.position, "path": path, "salt": text.salt, "text": text.text}
+                for path, text in submission.disclosures.items()
+            ]
+        if new:
+            _insert(connection, new, disclosed, head)
+            self._registry_size = head.size + len(new)
+        return outcomes
+
+    def _same(self, submission: Submission, found: Entry, registry: Registry) -> Outcome:
+        try:
+            if not submission.verified:
+                verify_signatures(submission.event, registry.keys)
+        except SubmissionError as error:
+            return error
+        return Appended(found, created=False)
+
+    def _signatures(self, event: Event) -> list[Signature]:
+        with self._lock, self._database.read() as connection:
+            return signatures_of(event, self._refresh(connection).keys)
+
+    def _refresh(self, connection: Connection) -> Registry:
+        """Fold in what the registry's stream has gained since the last look, from any process."""
+        size = _head(connection).size
+        if size > self._registry_size:
+            for entry in _of_subject(connection, self._registry.subject, self._registry_size, size):
+                self._registry.add(entry)
+            self._registry_size = size
+        return self._registry
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        with self._database.read() as connection:
+            return _head(connection)
+
+    def registry(self) -> Registry:
+        """Return everything the registry's stream says by now, as an object of the caller's own."""
+        registry = Registry(self.registry_name)
+        for entry in self.of_registry(0, self.head().size):
+            registry.add(entry)
+        return registry
+
+    def of_registry(self, start: int, stop: int) -> list[Entry]:
+        """Return the entries of the registry's own stream in a range of positions."""
+        with self._database.read() as connection:
+            return list(_of_subject(connection, self._registry.subject, start, stop))
+
+    def entry(self, position: int) -> Entry:
+        """Return the entry at a position.
+
+        Raises:
+            NotFoundError: the log does not reach so far.
+        """
+        for entry in self.entries(position, position + 1):
+            return entry
+        raise NotFoundError(f"the log has no position {position}")
+
+    def find(self, event_id: bytes) -> Entry:
+        """Return the entry of an event by its raw 32-byte id.
+
+        Raises:
+            NotFoundError: no such event.
+        """
+        with self._database.read() as connection:
+            statement = select(EVENTS).where(EVENTS.c.event_key == key_of_id(event_id), EVENTS.c.event_id == event_id)
+            row = connection.execute(statement).first()
+        if row is None:
+            raise NotFoundError(f"the log has no event sha256:{event_id.hex()}")
+        return _entry(row.position, row.received_at, row.event)
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Read entries in order of position, a page at a time; holds no lock between pages."""
+        for position, received_at, raw in self.rows(start, stop):
+            yield _entry(position, received_at, raw)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, int, bytes]]:
+        """Read (position, received_at, event bytes) without parsing, in order of position."""
+        stop = self.head().size if stop is None else stop
+        columns = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event).order_by(EVENTS.c.position)
+        while start < stop:
+            page_end = min(start + READ_ROWS, stop)
+            with self._database.read() as connection:
+                page = connection.execute(columns.where(EVENTS.c.position >= start, EVENTS.c.position < page_end)).all()
+            for row in page:
+                yield row[0], row[1], row[2]
+            if len(page) < page_end - start:
+                return
+            start = page_end
+
+    def of_subjects(self, subjects: Iterable[str], before: int) -> dict[str, list[Entry]]:
+        """Return the entries below a position about each of some subjects, in order of position."""
+        found: dict[str, list[Entry]] = {subject: [] for subject in subjects}
+        with self._database.read() as connection:
+            keys = [key_of_subject(subject) for subject in found]
+            for at in range(0, len(keys), READ_ROWS):
+                for entry in _of_keys(connection, keys[at : at + READ_ROWS], 0, before):
+                    if entry.event.subject in found:
+                        found[entry.event.subject].append(entry)
+        return found
+
+    def size_at(self, received_at: int) -> int:
+        """Return how many entries the log had at a time (microseconds): those received not later."""
+        low, high = 0, self.head().size
+        with self._database.read() as connection:
+            while low < high:
+                middle = (low + high) // 2
+                statement = select(EVENTS.c.received_at).where(EVENTS.c.position == middle)
+                if connection.execute(statement).scalar_one() <= received_at:
+                    low = middle + 1
+                else:
+                    high = middle
+        return low
+
+    def disclosures(self, positions: Sequence[int]) -> dict[int, dict[str, Disclosure]]:
+        """Return the private texts that are still held for some entries."""
+        found: dict[int, dict[str, Disclosure]] = {}
+        with self._database.read() as connection:
+            statement = select(DISCLOSURES).where(DISCLOSURES.c.position.in_(positions))
+            for row in connection.execute(statement):
+                found.setdefault(row.position, {})[row.path] = Disclosure(row.salt, row.text)
+        return found
+
+
+class _BatchTargets:
+    """What the log, and the batch so far, hold about the subjects of one batch."""
+
+    def __init__(self, connection: Connection, subjects: set[str]) -> None:
+        self._connection = connection
+        self._events: dict[bytes, Entry] = {}
+        self._records: dict[str, Entry] = {}
+        keys = [key_of_subject(subject) for subject in subjects]
+        for entry in _of_keys(connection, keys, 0, None, "record_created"):
+            self._records.setdefault(entry.event.subject, entry)
+
+    def add(self, entry: Entry) -> None:
+        self._events[entry.event.event_id] = entry
+        if entry.event.event_type == "record_created":
+            self._records.setdefault(entry.event.subject, entry)
+
+    def record(self, subject: str) -> Entry | None:
+        return self._records.get(subject)
+
+    def event(self, subject: str, event_id: bytes) -> Entry | None:
+        found = self._events.get(event_id)
+        if found is None:
+            statement = select(EVENTS).where(EVENTS.c.event_key == key_of_id(event_id), EVENTS.c.event_id == event_id)
+            row = self._connection.execute(statement).first()
+            found = _entry(row.position, row.received_at, row.event) if row else None
+        return found if found and found.event.subject == subject else None
+
+    def about(self, event_id: bytes) -> Iterable[Entry]:
+        return ()
+
+
+def _head(connection: Connection) -> Head:
+    row = connection.execute(select(HEAD.c.size, HEAD.c.received_at)).one()
+    return Head(row.size, row.received_at)
+
+
+def _known(connection: Connection, events: Sequence[Event]) -> dict[bytes, Entry]:
+    wanted = {event.event_id for event in events}
+    statement = select(EVENTS).where(EVENTS.c.event_key.in_([key_of_id(event_id) for event_id in wanted]))
+    return {
+        row.event_id: _entry(row.position, row.received_at, row.event)
+        for row in connection.execute(statement)
+        if row.event_id in wanted
+    }
+
+
+def _of_subject(connection: Connection, subject: str, start: int, stop: int) -> Iterator[Entry]:
+    for entry in _of_keys(connection, [key_of_subject(subject)], start, stop):
+        if entry.event.subject == subject:
+            yield entry
+
+
+def _of_keys(
+    connection: Connection, keys: Sequence[int], start: int, stop: int | None, event_type: str | None = None
+) -> Iterator[Entry]:
+    statement = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event)
+    statement = statement.where(EVENTS.c.subject_key.in_(keys), EVENTS.c.position >= start)
+    if stop is not None:
+        statement = statement.where(EVENTS.c.position < stop)
+    if event_type is not None:
+        statement = statement.where(EVENTS.c.event_type == event_type)
+    for row in connection.execute(statement.order_by(EVENTS.c.position)):
+        yield _entry(row[0], row[1], row[2])
+
+
+def _insert(connection: Connection, new: Sequence[Entry], disclosed: list[dict[str, object]], head: Head) -> None:
+    rows = [
+        {
+            "position": entry.position,
+            "received_at": entry.received_at,
+            "event_key": key_of_id(entry.event.event_id),
+            "subject_key": key_of_subject(entry.event.subject),
+            "event_type": entry.event.event_type,
+            "event_id": entry.event.event_id,
+            "event": entry.event.raw,
+        }
+        for entry in new
+    ]
+    connection.execute(insert(EVENTS), rows)
+    if disclosed:
+        connection.execute(insert(DISCLOSURES), disclosed)
+    grown = update(HEAD).where(HEAD.c.id == 1, HEAD.c.size == head.size)
+    done = connection.execute(grown.values(size=head.size + len(new), received_at=new[-1].received_at))
+    if done.rowcount != 1:
+        raise LogCorruptedError("the head moved while its lock was held")
+
+
+def _entry(position: int, received_at: int, raw: bytes) -> Entry:
+    try:
+        return Entry(position, received_at, parse_stored(raw))
+    except SubmissionError as error:
+        raise LogCorruptedError(f"the entry at position {position} is damaged: {error}") from error

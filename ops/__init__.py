@@ -1,0 +1,1 @@
+"""Running the registry: commands, jobs, importers, mirrors and audits."""

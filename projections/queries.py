@@ -1,0 +1,234 @@
+"""Reading: what a paper is now or was then, what it is called, who cites it, what holds a word.
+
+Everything returned is plain data. Names are resolved the same way everywhere: a suffix or its beginning,
+a full or short Pith Number, or any alias; what names several papers is answered with the choices.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, and_, select, text
+
+from ledger.database import Database
+from ledger.errors import AmbiguousError, InvalidFieldError, NotFoundError
+from ledger.keyring import NOW
+from ledger.registry import Registry
+from ledger.store import Store
+from ledger.subjects import Alias, interpret, parse_suffix
+from projections.document import document
+from projections.judged import Judged, fold, judge
+from projections.projectors import ALIASES, CITATIONS, RECORDS
+from projections.runner import CURSORS
+
+Document = dict[str, Any]
+"""A record document in public key order; values are `msgspec.Raw` or plain, served keys null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A paper found by name: its number, and the same work's other versions where the name had none."""
+
+    subject: str
+    other_versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One signed citation, seen from either end."""
+
+    cited: str
+    citing: str
+    relationship: str
+    claim_id: str
+    event_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A search result."""
+
+    subject: str
+    title: str
+    authors: str
+
+
+def resolve(database: Database, name: str) -> Named:
+    """Find the paper a text names.
+
+    Raises:
+        NotFoundError: nothing is called that.
+        AmbiguousError: several different papers are.
+    """
+    with database.read() as connection:
+        suffix = parse_suffix(name)
+        if suffix is not None:
+            found = _by_suffix(connection, suffix)
+            if len(found) > 1:
+                raise AmbiguousError(f"{name!r} begins several numbers", [row.subject for row in found])
+            if found:
+                return Named(found[0].subject)
+        for alias in interpret(name):
+            named = _by_alias(connection, alias)
+            if named is not None:
+                return named
+    raise NotFoundError(f"nothing here is called {name!r}")
+
+
+def record(database: Database, subject: str, registry: Registry) -> Document:
+    """Return the current document of a paper.
+
+    Raises:
+        NotFoundError: no such paper.
+    """
+    with database.read() as connection:
+        statement = select(RECORDS).where(
+            RECORDS.c.suffix == subject[10:], RECORDS.c.generation == _generation(connection, "records")
+        )
+        row = connection.execute(statement).first()
+    if row is None or row.subject != subject:
+        raise NotFoundError(f"there is no record of {subject}")
+    found: Document = msgspec.json.decode(row.document, type=dict[str, msgspec.Raw])
+    if row.position < registry.anchored_size():
+        found |= _anchored(found)
+    return found
+
+
+def record_as_of(store: Store, subject: str, position: int, registry: Registry) -> Document:
+    """Return the document as it was when the log had `position` entries.
+
+    Raises:
+        NotFoundError: the paper had no record then.
+    """
+    judged = judged_as_of(store, subject, position, registry)
+    return document(judged, anchored_size=registry.anchored_size(position))
+
+
+def judged_as_of(store: Store, subject: str, position: int, registry: Registry) -> Judged:
+    """Return a paper's entries below a position with their verdicts; raises as `record_as_of` does."""
+    entries = store.of_subjects([subject], min(position, store.head().size))[subject]
+    judged = judge(fold(subject, entries), registry, position)
+    if judged is None:
+        when = "" if position == NOW else f" at position {position}"
+        raise NotFoundError(f"there is no record of {subject}{when}")
+    return judged
+
+
+def citations(database: Database, subject: str) -> tuple[list[Citation], list[Citation]]:
+    """Return the signed citations of a paper (incoming) and by it (outgoing), in order of position."""
+    with database.read() as connection:
+        generation = _generation(connection, "citations")
+        names = [subject, *(f"{alias.kind}:{alias.value}" for alias in _aliases(connection, subject))]
+        columns = (
+            select(CITATIONS, RECORDS.c.subject)
+            .join(
+                RECORDS,
+                and_(
+                    RECORDS.c.suffix == CITATIONS.c.suffix,
+                    RECORDS.c.generation == _generation(connection, "records"),
+                ),
+            )
+            .where(CITATIONS.c.generation == generation)
+            .order_by(CITATIONS.c.position)
+        )
+        incoming = connection.execute(columns.where(CITATIONS.c.suffix == subject[10:])).all()
+        outgoing = connection.execute(columns.where(CITATIONS.c.citing.in_(names))).all()
+    return [_citation(row) for row in incoming], [_citation(row) for row in outgoing]
+
+
+def search(database: Database, words: str, limit: int = 20) -> list[Hit]:
+    """Return papers whose title, authors or abstract hold all the words, best match first.
+
+    Raises:
+        InvalidFieldError: no word to look for.
+    """
+    terms = re.findall(r"\w+", words)
+    if not terms:
+        raise InvalidFieldError("there is no word to look for", cure="give a word of the title, an author or an id")
+    statement = text(
+        "SELECT records.subject AS subject, title, authors FROM search_text"
+        " JOIN search_rows ON search_rows.id = search_text.rowid"
+        " JOIN records ON records.suffix = search_rows.suffix AND records.generation = :records"
+        " WHERE search_text MATCH :words AND search_rows.generation = :search"
+        " ORDER BY bm25(search_text, 8.0, 4.0, 1.0), records.position LIMIT :limit"
+    )
+    with database.read() as connection:
+        values = {
+            "words": " ".join(f'"{term}"' for term in terms),
+            "records": _generation(connection, "records"),
+            "search": _generation(connection, "search"),
+            "limit": limit,
+        }
+        return [Hit(row.subject, row.title, row.authors) for row in connection.execute(statement, values)]
+
+
+def cursor(database: Database) -> int:
+    """Return the position that the active projections have read up to."""
+    with database.read() as connection:
+        found: int = connection.execute(select(CURSORS.c.cursor).where(CURSORS.c.active).limit(1)).scalar_one()
+        return found
+
+
+def count(database: Database) -> int:
+    """Return how many papers have a record."""
+    with database.read() as connection:
+        statement = text("SELECT count(*) FROM records WHERE generation = :generation")
+        found: int = connection.execute(statement, {"generation": _generation(connection, "records")}).scalar_one()
+        return found
+
+
+def _generation(connection: Connection, projection: str) -> int:
+    statement = select(CURSORS.c.generation).where(CURSORS.c.projection == projection, CURSORS.c.active)
+    generation: int = connection.execute(statement).scalar_one()
+    return generation
+
+
+def _by_suffix(connection: Connection, suffix: str) -> list[Row[Any]]:
+    within = RECORDS.c.suffix >= suffix, RECORDS.c.suffix < suffix + "~"
+    statement = select(RECORDS.c.subject).where(*within, RECORDS.c.generation == _generation(connection, "records"))
+    return list(connection.execute(statement.order_by(RECORDS.c.suffix).limit(20)).all())
+
+
+def _by_alias(connection: Connection, alias: Alias) -> Named | None:
+    statement = (
+        select(RECORDS.c.subject, RECORDS.c.source_kind, RECORDS.c.source_id, RECORDS.c.version, RECORDS.c.position)
+        .join(ALIASES, ALIASES.c.suffix == RECORDS.c.suffix)
+        .where(
+            ALIASES.c.alias_kind == alias.kind,
+            ALIASES.c.alias_value == alias.value,
+            ALIASES.c.generation == _generation(connection, "aliases"),
+            RECORDS.c.generation == _generation(connection, "records"),
+        )
+        .order_by(RECORDS.c.version.desc(), RECORDS.c.position.desc())
+    )
+    rows = connection.execute(statement).all()
+    if not rows:
+        return None
+    works = {(row.source_kind, row.source_id) for row in rows}
+    if len(works) > 1:
+        # A preprint and its published form may share a DOI; which is meant, only the reader knows.
+        newest = {(row.source_kind, row.source_id): row.subject for row in reversed(rows)}
+        raise AmbiguousError(f"{alias.value!r} names several papers", sorted(newest.values()), cure="take one of these")
+    return Named(rows[0].subject, tuple(row.subject for row in rows[1:]))
+
+
+def _aliases(connection: Connection, subject: str) -> list[Alias]:
+    statement = select(ALIASES.c.alias_kind, ALIASES.c.alias_value).where(
+        ALIASES.c.suffix == subject[10:], ALIASES.c.generation == _generation(connection, "aliases")
+    )
+    return [Alias(row.alias_kind, row.alias_value) for row in connection.execute(statement)]
+
+
+def _citation(row: Row[Any]) -> Citation:
+    return Citation(row.subject, row.citing, row.relationship, row.claim_id, row.event_id, row.status)
+
+
+def _anchored(found: Document) -> Document:
+    """A record below the anchored size is externally anchored: join that global fact to the stored view."""
+    status = msgspec.json.decode(found["verification_status"]) | {"externally_anchored": True}
+    state = msgspec.json.decode(found["attestation_state"])
+    return {"verification_status": status, "attestation_state": "anchored" if state == "computed" else state}

@@ -1,0 +1,150 @@
+"""Rebuilding: a new generation from position 0, compared with the old one, then switched to.
+
+Readers stay on the old generation until one row changes. State digests make the comparison, and make a
+replay comparable between strangers: the same log gives the same digest, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from ledger.database import Database, open_sqlite
+from ledger.errors import NotFoundError
+from ledger.store import Store
+from projections.projectors import PROJECTORS, SEARCH_ROWS
+from projections.runner import CURSORS, Progress, Runner, create_projections
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The outcome for one projection: digests (hex) of the old and the new generation at the same position."""
+
+    projection: str
+    generation: int
+    position: int
+    old_digest: str
+    new_digest: str
+
+    @property
+    def same(self) -> bool:
+        return self.old_digest == self.new_digest
+
+
+def rebuild(store: Store, database: Database, names: list[str], progress: Progress = lambda _: None) -> list[Rebuilt]:
+    """Build new generations of some projections (all if none is named), compare, and switch to them.
+
+    Raises:
+        NotFoundError: no projection of that name.
+    """
+    for name in names:
+        if name not in PROJECTORS:
+            raise NotFoundError(f"there is no projection {name!r}", cure=f"use one of {', '.join(PROJECTORS)}")
+    names = names or list(PROJECTORS)
+    Runner(store, database).catch_up()
+    generations = {name: _begin(database, name) for name in names}
+    runner = Runner(store, database)
+    cursor = _active_cursor(database)
+    runner.run(generations, 0, cursor, progress, as_of=cursor)
+    while True:
+        with database.write() as connection:
+            active = _cursor(connection)
+            if active == cursor:
+                return [_switch(connection, name, generation, cursor) for name, generation in generations.items()]
+        runner.run(generations, cursor, active, progress)
+        cursor = active
+
+
+def replay(store: Store, position: int, folder: Path | None = None, progress: Progress = lambda _: None) -> str:
+    """Fold the log below a position into scratch tables and return the state digest (hex)."""
+    with TemporaryDirectory(prefix="pith-replay-", dir=folder) as scratch:
+        database = open_sqlite(Path(scratch) / "state.db", durable=False)
+        try:
+            create_projections(database)
+            Runner(store, database).run(dict.fromkeys(PROJECTORS, 1), 0, position, progress, as_of=position)
+            return state_digest(database)
+        finally:
+            database.close()
+
+
+def state_digest(database: Database) -> str:
+    """Return one hex SHA-256 over the digests of all active projections, by name."""
+    with database.read() as connection:
+        rows = connection.execute(select(CURSORS).where(CURSORS.c.active).order_by(CURSORS.c.projection)).all()
+        lines = [f"{row.projection}:{digest(connection, row.projection, row.generation)}\n" for row in rows]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def digest(connection: Connection, projection: str, generation: int) -> str:
+    """Return the hex SHA-256 over every row of one generation, in an order that only content decides."""
+    found = hashlib.sha256()
+    for row in _content(connection, projection, generation):
+        for value in row:
+            data = value if isinstance(value, bytes) else str(value).encode()
+            found.update(len(data).to_bytes(8, "big") + data)
+    return found.hexdigest()
+
+
+def _content(connection: Connection, projection: str, generation: int) -> Iterator[Any]:
+    for table in PROJECTORS[projection].tables:
+        if table is SEARCH_ROWS:
+            statement = text(
+                "SELECT suffix, title, authors, abstract FROM search_rows JOIN search_text"
+                " ON search_text.rowid = search_rows.id WHERE generation = :generation ORDER BY suffix"
+            )
+            yield from connection.execute(statement, {"generation": generation})
+        else:
+            columns = [column for column in table.c if column.name not in ("id", "generation")]
+            rows = select(*columns).where(table.c.generation == generation).order_by(*columns)
+            yield from connection.execute(rows.execution_options(yield_per=500))
+
+
+def _begin(database: Database, name: str) -> int:
+    with database.write() as connection:
+        _forget(connection, name)
+        newest = connection.execute(select(func.max(CURSORS.c.generation)).where(CURSORS.c.projection == name)).scalar()
+        generation = (newest or 0) + 1
+        row = {"projection": name, "generation": generation, "cursor": 0, "active": False, "error": ""}
+        connection.execute(insert(CURSORS).values(row))
+    return generation
+
+
+def _switch(connection: Connection, name: str, generation: int, position: int) -> Rebuilt:
+    old: int = connection.execute(
+        select(CURSORS.c.generation).where(CURSORS.c.projection == name, CURSORS.c.active)
+    ).scalar_one()
+    found = Rebuilt(name, generation, position, digest(connection, name, old), digest(connection, name, generation))
+    of_name = update(CURSORS).where(CURSORS.c.projection == name)
+    connection.execute(of_name.values(active=CURSORS.c.generation == generation))
+    _forget(connection, name)
+    return found
+
+
+def _forget(connection: Connection, name: str) -> None:
+    """Delete the generations nobody reads: those replaced, and those a broken-off rebuild left."""
+    unread = select(CURSORS.c.generation).where(CURSORS.c.projection == name, ~CURSORS.c.active)
+    for generation in connection.execute(unread).scalars().all():
+        for table in PROJECTORS[name].tables:
+            if table is SEARCH_ROWS:
+                statement = text(
+                    "DELETE FROM search_text WHERE rowid IN (SELECT id FROM search_rows WHERE generation = :generation)"
+                )
+                connection.execute(statement, {"generation": generation})
+            connection.execute(delete(table).where(table.c.generation == generation))
+        connection.execute(delete(CURSORS).where(CURSORS.c.projection == name, CURSORS.c.generation == generation))
+
+
+def _cursor(connection: Connection) -> int:
+    cursor: int = connection.execute(select(func.min(CURSORS.c.cursor)).where(CURSORS.c.active)).scalar_one()
+    return cursor
+
+
+def _active_cursor(database: Database) -> int:
+    with database.read() as connection:
+        return _cursor(connection)

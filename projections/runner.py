@@ -1,0 +1,210 @@
+"""From log to tables: read after the cursor, fold, write rows and cursor in one transaction.
+
+A paper is judged anew whenever something about it, or something it depends on (a key's revocation or
+proven identity, policy), was appended; its old rows are replaced. The runner can be stopped at any
+point and goes on from its cursor; two runners take turns by the database's write lock.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sqlalchemy import Connection, Table, delete, func, insert, select, text, update
+
+from ledger.database import Database, create_tables
+from ledger.errors import LedgerError, ProjectionError
+from ledger.events import Entry
+from ledger.payloads import IdentityEvidence, KeyRevoked, PolicySet
+from ledger.registry import Registry
+from ledger.store import Store
+from ledger.subjects import is_number
+from ledger.tables import table_of
+from projections.judged import Judged, RecordState, fold, judge
+from projections.projectors import PROJECTORS, RECORD_SIGNERS, RECORDS, SEARCH_ROWS, Projector, Row
+from projections.tables import SEARCH_INDEX, CursorRow, ProjectionTable
+
+CURSORS: Final = table_of(CursorRow)
+BATCH: Final = 1_000
+Progress = Callable[[int], None]
+"""Called with the number of entries read since the last call."""
+
+
+def create_projections(database: Database) -> None:
+    """Create the projections' tables, and a first active generation of each projection."""
+    create_tables(database, ProjectionTable.metadata, SEARCH_INDEX)
+    with database.write() as connection:
+        known = set(connection.execute(select(CURSORS.c.projection)).scalars())
+        for name in PROJECTORS:
+            if name not in known:
+                row = {"projection": name, "generation": 1, "cursor": 0, "active": True, "error": ""}
+                connection.execute(insert(CURSORS).values(row))
+
+
+class Runner:
+    """Keeps generations of projections up to date with one log."""
+
+    def __init__(self, store: Store, database: Database) -> None:
+        self._store = store
+        self._database = database
+        self._registry = Registry(store.registry_name)
+        self._registry_size = 0
+
+    def catch_up(self, progress: Progress = lambda _: None, stop: int | None = None) -> int:
+        """Bring every active projection to the head of the log, or to a position; return that position.
+
+        Raises:
+            ProjectionError: a paper cannot be projected; its reason is kept with the cursor.
+        """
+        stop = self._store.head().size if stop is None else stop
+        with self._database.read() as connection:
+            active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
+        cursors = {row.cursor for row in active}
+        if len(cursors) != 1:
+            raise ProjectionError(f"the active projections stand at different positions {sorted(cursors)}")
+        self.run({row.projection: row.generation for row in active}, cursors.pop(), stop, progress)
+        return stop
+
+    def run(
+        self,
+        generations: dict[str, int],
+        start: int,
+        stop: int,
+        progress: Progress = lambda _: None,
+        *,
+        as_of: int | None = None,
+    ) -> None:
+        """Bring one generation of some projections from a cursor to a position.
+
+        Args:
+            as_of: judge by everything below this position from the outset, as a rebuild does; None judges
+                by what is read so far and judges again what later entries touch.
+        """
+        while start < stop:
+            end = min(start + BATCH, stop)
+            entries = list(self._store.entries(start, end))
+            self._learn(as_of or end)
+            try:
+                with self._database.write() as connection:
+                    if not _move(connection, generations, start, end):
+                        return  # another runner is ahead
+                    self._write(connection, generations, entries, end, as_of)
+            except ProjectionError as error:
+                self._note(generations, str(error))
+                raise
+            progress(end - start)
+            start = end
+
+    def _learn(self, size: int) -> None:
+        if size > self._registry_size:
+            for entry in self._store.of_registry(self._registry_size, size):
+                self._registry.add(entry)
+            self._registry_size = size
+
+    def _write(
+        self, connection: Connection, generations: dict[str, int], entries: list[Entry], end: int, as_of: int | None
+    ) -> None:
+        states: dict[str, RecordState] = {}
+        fresh: set[str] = set()
+        touched: set[str] = set()
+        for entry in entries:
+            subject = entry.event.subject
+            if not is_number(subject):
+                if as_of is None:
+                    touched |= self._touched(connection, generations, entry)
+                continue
+            state = states.setdefault(subject, RecordState(subject))
+            state.fold(entry)
+            if entry.event.event_type == "record_created":
+                fresh.add(subject)  # nothing about a paper can stand before its record
+        old = (states.keys() | touched) - fresh
+        for subject, known in self._store.of_subjects(sorted(old), end).items():
+            states[subject] = fold(subject, known)
+        before = end if as_of is None else as_of
+        judged = [self._judge(state, before) for state in states.values()]
+        for name, generation in generations.items():
+            projector = PROJECTORS[name]
+            _delete(connection, projector, generation, [subject[10:] for subject in old])
+            _insert(connection, projector, generation, (paper for paper in judged if paper))
+
+    def _judge(self, state: RecordState, before: int) -> Judged | None:
+        try:
+            return judge(state, self._registry, before)
+        except LedgerError:
+            raise
+        except Exception as error:
+            raise ProjectionError(f"{state.subject} cannot be judged: {error!r}", place=state.subject) from error
+
+    def _touched(self, connection: Connection, generations: dict[str, int], entry: Entry) -> set[str]:
+        """Return the papers already projected whose view an entry of the registry's stream may change."""
+        match entry.event.payload:
+            case KeyRevoked(key_id=key):
+                found = self._registry.keys.find(key)
+                everything = found is None or found.role in ("event", "receipt", "foreign_receipt")
+            case IdentityEvidence(key_id=str() as key):
+                everything = False
+            case PolicySet():
+                key, everything = "", True
+            case _:
+                return set()
+        generation = generations.get("records") or _active(connection, "records")
+        if everything:
+            papers = select(RECORDS.c.subject).where(RECORDS.c.generation == generation)
+        else:
+            papers = select(RECORD_SIGNERS.c.subject).where(
+                RECORD_SIGNERS.c.generation == generation, RECORD_SIGNERS.c.key_id == key
+            )
+        return set(connection.execute(papers).scalars())
+
+    def _note(self, generations: dict[str, int], reason: str) -> None:
+        with self._database.write() as connection:
+            for name, generation in generations.items():
+                row = update(CURSORS).where(CURSORS.c.projection == name, CURSORS.c.generation == generation)
+                connection.execute(row.values(error=reason[:500]))
+
+
+def _active(connection: Connection, projection: str) -> int:
+    statement = select(CURSORS.c.generation).where(CURSORS.c.projection == projection, CURSORS.c.active)
+    generation: int = connection.execute(statement).scalar_one()
+    return generation
+
+
+def _move(connection: Connection, generations: dict[str, int], start: int, end: int) -> bool:
+    """Move the cursors unless somebody else has; the caller's transaction holds the write lock."""
+    for name, generation in generations.items():
+        own = (CURSORS.c.projection == name) & (CURSORS.c.generation == generation)
+        if connection.execute(select(CURSORS.c.cursor).where(own)).scalar() != start:
+            return False
+        connection.execute(update(CURSORS).where(own).values(cursor=end, error=""))
+    return True
+
+
+def _delete(connection: Connection, projector: Projector, generation: int, suffixes: list[str]) -> None:
+    for chunk in (suffixes[at : at + BATCH] for at in range(0, len(suffixes), BATCH)):
+        for table in projector.tables:
+            rows = table.c.generation == generation, table.c.suffix.in_(chunk)
+            if table is SEARCH_ROWS:
+                ids = connection.execute(select(table.c.id).where(*rows)).scalars().all()
+                for row_id in ids:
+                    connection.execute(text("DELETE FROM search_text WHERE rowid = :id"), {"id": row_id})
+            connection.execute(delete(table).where(*rows))
+
+
+def _insert(connection: Connection, projector: Projector, generation: int, papers: Iterable[Judged]) -> None:
+    found: dict[Table, list[Row]] = defaultdict(list)
+    for judged in papers:
+        for table, row in projector.rows(judged):
+            found[table].append({"generation": generation, **row})
+    for table, rows in found.items():
+        if table is SEARCH_ROWS:
+            next_id = (connection.execute(select(func.max(table.c.id))).scalar() or 0) + 1
+            rows = [{"id": next_id + at, **row} for at, row in enumerate(rows)]
+            connection.execute(
+                text(
+                    "INSERT INTO search_text(rowid, title, authors, abstract) VALUES (:id, :title, :authors, :abstract)"
+                ),
+                rows,
+            )
+            rows = [{name: row[name] for name in ("id", "generation", "suffix")} for row in rows]
+        connection.execute(insert(table), rows)
