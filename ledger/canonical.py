@@ -35,7 +35,9 @@ MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 
 _LONG_NUMBER = re.compile(rb"(?:^|[:,\[])-?[0-9]{16}")
-_ASTRAL = re.compile(rb"[\xf0-\xf4]")
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+_LONG_RUN = b"0" * 16
+_BELOW_ASTRAL = bytes(range(0xF0))
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -52,6 +54,12 @@ def encode(value: Any) -> bytes:
     Raises:
         FloatError, IntegerRangeError, LoneSurrogateError, TooDeepError: the value cannot be signed.
     """
+    try:
+        raw = encode_decoded(value)
+        if _is_sure(raw) and _decoder.decode(raw) == value:
+            return raw
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError, FloatError):
+        pass  # the check below finds the reason in words
     _check(value, 0)
     return encode_decoded(value)
 
@@ -59,7 +67,7 @@ def encode(value: Any) -> bytes:
 def encode_decoded(value: Any) -> bytes:
     """Return the canonical bytes of a value that `decode` gave, or of parts of it, without checking it again."""
     raw = _encoder.encode(value)
-    if _ASTRAL.search(raw):
+    if not raw.isascii() and raw.translate(None, _BELOW_ASTRAL):  # a lead byte of a character beyond U+FFFF
         raw = msgspec.json.encode(_ordered_by_utf16(value))
     return raw
 
@@ -93,11 +101,19 @@ def decode_canonical(raw: bytes, *, max_bytes: int = MAX_EVENT_BYTES) -> Any:
         raise NotJsonError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_slowly(raw)  # finds the reason in words
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or _LONG_NUMBER.search(raw):
+    if not _is_sure(raw):
         _check(value, 0)
     if encode_decoded(value) != raw:
         raise NotCanonicalError("the bytes are not in canonical form", cure="see RFC 8785, or use `pith sign`")
     return value
+
+
+def _is_sure(raw: bytes) -> bool:
+    """Say whether JSON text is certainly within the limits of depth and integers, without walking it."""
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        return False
+    # A search for sixteen equal bytes is far cheaper than one for a number; hashes seldom hold such a run.
+    return _LONG_RUN not in raw.translate(_DIGITS) or not _LONG_NUMBER.search(raw)
 
 
 def _ordered_by_utf16(value: Any) -> Any:

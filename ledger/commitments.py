@@ -54,7 +54,7 @@ def hide(
 
     Returns the payload to sign and the disclosures, by path, that let others check the texts.
     """
-    hidden = _copy(payload)
+    hidden = _copy(payload) if event_type in PRIVATE_FIELDS else dict(payload)
     disclosures: dict[str, Disclosure] = {}
     for path, holder, name in _private(event_type, hidden):
         text = holder[name]

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import StoreError
 
-PAGE_BYTES = 16_384
-CACHE_KIB = 65_536
+PAGE_BYTES = 16384
+CACHE_KIB = 16_384
 BUSY_MILLISECONDS = 60_000
 
 

@@ -236,7 +236,7 @@ def sign(
     digest = hashlib.sha256(canonical.encode(body)).digest()
     signature = key.sign_event(digest)
     value = {**body, "event_id": f"sha256:{digest.hex()}", "signature_b64": encode_signature(signature)}
-    return _build(value, canonical.encode(value), digest)
+    return _read(value, canonical.encode_decoded(value), digest)
 
 
 def verify_signature(event: Event, public_key: bytes) -> None:
@@ -248,14 +248,9 @@ def verify_signature(event: Event, public_key: bytes) -> None:
     verify_event(public_key, event.event_id, event.signature)
 
 
-def _read(value: Any, raw: bytes) -> Event:
+def _read(value: Any, raw: bytes, digest: bytes | None = None) -> Event:
     if not isinstance(value, dict):
         raise NotJsonError("an event is a JSON object")
-    body = {name: item for name, item in value.items() if name not in ("event_id", "signature_b64")}
-    return _build(value, raw, hashlib.sha256(canonical.encode_decoded(body)).digest())
-
-
-def _build(value: dict[str, Any], raw: bytes, digest: bytes) -> Event:
     if len(raw) > canonical.MAX_EVENT_BYTES:
         canonical.decode_canonical(raw)  # raises TooLargeError
     envelope = _convert(value, _Envelope, "")
@@ -264,6 +259,8 @@ def _build(value: dict[str, Any], raw: bytes, digest: bytes) -> Event:
         raise UnknownTypeError(
             f"there is no event type {envelope.event_type!r}", place="event_type", cure=f"use one of {', '.join(TYPES)}"
         )
+    signature = decode_signature(envelope.signature_b64, "signature_b64")
+    digest = digest or hashlib.sha256(_body_of(raw)).digest()
     if envelope.event_id != f"sha256:{digest.hex()}":
         raise EventIdMismatchError(f"the body hashes to sha256:{digest.hex()}", place="event_id")
     if envelope.signer.public_key_fingerprint != envelope.signer.key_id[:32]:
@@ -280,10 +277,24 @@ def _build(value: dict[str, Any], raw: bytes, digest: bytes) -> Event:
         signer=envelope.signer,
         payload=payload,
         event_id=digest,
-        signature=decode_signature(envelope.signature_b64, "signature_b64"),
+        signature=signature,
         raw=raw,
         value=value,
     )
+
+
+_ID_START, _ID_LENGTH = b',"event_id":"', len(',"event_id":"sha256:"') + 64
+_SIGNATURE_START, _SIGNATURE_LENGTH = b',"signature_b64":"', len(',"signature_b64":""') + 88
+
+
+def _body_of(raw: bytes) -> bytes:
+    """Cut `event_id` and `signature_b64` out of an event's canonical bytes: what is left is the body's.
+
+    This holds for any bytes that have passed as an envelope. Canonical order puts event_id right after
+    created_at, and behind signature_b64 only strings whose forms are fixed, so none can imitate either.
+    """
+    id_at, signature_at = raw.index(_ID_START), raw.rindex(_SIGNATURE_START)
+    return b"".join((raw[:id_at], raw[id_at + _ID_LENGTH : signature_at], raw[signature_at + _SIGNATURE_LENGTH :]))
 
 
 def _check_rules(envelope: _Envelope, rules: TypeRules) -> None:

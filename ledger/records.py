@@ -69,12 +69,12 @@ class Identity:
 
 def suffix_of(digest: bytes) -> str:
     """Return the first 26 base32 characters (130 bits) of a 32-byte hash."""
-    return base64.b32encode(digest)[:26].decode()
+    return base64.b32encode(digest[:20])[:26].decode()
 
 
 def identify(record: Mapping[str, Any]) -> Identity:
-    """Compute the Pith Number of a canonical record given as a JSON object."""
-    digest = hashlib.sha256(canonical.encode(record)).digest()
+    """Compute the Pith Number of a canonical record given as a JSON object of the right shape."""
+    digest = hashlib.sha256(canonical.encode_decoded(record)).digest()
     suffix = suffix_of(digest)
     return Identity(digest, suffix, f"pith:{record['metadata']['submitted_at'][:4]}:{suffix}")
 

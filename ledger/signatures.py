@@ -29,7 +29,6 @@ from ledger.keys import (
     verify,
 )
 from ledger.payloads import KeyRegistered, KeyRotated, PithReceipt, RecordCreated, RecordUpdated
-from ledger.records import Identity
 
 BUILDER_VERSION: Final = "pith-ledger-1"
 RECEIPT_VERSION: Final = "0.3"
@@ -124,18 +123,18 @@ def receipt_signature(receipt: Mapping[str, Any], keys: KeyHistory, before: int 
     return Signature(place, key.public_key, message, decode_signature(parsed.signature_b64, place))
 
 
-def issue_receipt(key: SecretKey, identity: Identity, signed_at: str) -> dict[str, Any]:
-    """Sign a canonical hash with a registry's receipt key; `signed_at` is UTC with microseconds and Z."""
+def issue_receipt(key: SecretKey, digest: bytes, signed_at: str) -> dict[str, Any]:
+    """Sign a record's 32-byte canonical hash with a receipt key; `signed_at` is UTC with microseconds and Z."""
     return {
         "kind": "pith_receipt",
         "key_id": key.key_id,
         "algorithm": "ed25519",
         "signed_at": signed_at,
-        "signature_b64": encode_signature(key.sign_receipt(identity.digest)),
+        "signature_b64": encode_signature(key.sign_receipt(digest)),
         "signed_message": "canonical_sha256_bytes",
         "builder_version": BUILDER_VERSION,
         "receipt_version": RECEIPT_VERSION,
-        "canonical_sha256": identity.digest.hex(),
+        "canonical_sha256": digest.hex(),
         "last_reissued_at": signed_at,
         "signature_status": "signed_v1",
         "first_computed_at": signed_at,

@@ -21,6 +21,7 @@ from ledger.registry import Registry
 from ledger.signatures import Signature, signatures_of, verify_signatures
 from ledger.tables import GUARDS, DisclosureRow, EventRow, HeadRow, LogTable, key_of_id, key_of_subject, table_of
 from ledger.verdicts import check
+from ledger.verification import Head, verify_entries
 
 EVENTS = table_of(EventRow)
 HEAD = table_of(HeadRow)
@@ -54,14 +55,6 @@ class Appended:
 Outcome = Appended | SubmissionError
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far the log goes: `size` entries, the last received at `received_at` (0 when empty)."""
-
-    size: int
-    received_at: int
-
-
 def create_log(database: Database, registry: str) -> None:
     """Create the log's tables, guards and head.
 
@@ -72,7 +65,7 @@ def create_log(database: Database, registry: str) -> None:
     with database.write() as connection:
         if connection.execute(select(HEAD.c.id)).first():
             raise StoreError("there is a log here already", cure="choose another PITH_DATA folder")
-        connection.execute(insert(HEAD).values(id=1, registry=registry, size=0, received_at=0))
+        connection.execute(insert(HEAD).values(id=1, registry_name=registry, size=0, received_at=0))
 
 
 class Store:
@@ -82,7 +75,7 @@ class Store:
         self._database = database
         self._lock = threading.Lock()
         with database.read() as connection:
-            name = connection.execute(select(HEAD.c.registry)).scalar_one()
+            name = connection.execute(select(HEAD.c.registry_name)).scalar_one()
         self.registry_name: str = name
         self._registry = Registry(name)
         self._registry_size = 0
@@ -127,11 +120,35 @@ class Store:
                 self._registry, self._registry_size = Registry(self.registry_name), 0
                 raise
 
+    def adopt(self, entries: Sequence[Entry]) -> None:
+        """Append entries of another copy of this log just as they are, each checked as on its first day.
+
+        Raises:
+            VerificationError: the first entry that does not follow, with the step that failed; none is kept.
+            StoreError: the database failed.
+        """
+        with self._lock:
+            try:
+                with self._database.write() as connection:
+                    head = _head(connection)
+                    registry = self._refresh(connection)
+                    verify_entries(entries, registry, self.targets(entries, connection), head)
+                    if entries:
+                        _insert(connection, entries, [], head)
+                        self._registry_size = head.size + len(entries)
+            except BaseException:
+                self._registry, self._registry_size = Registry(self.registry_name), 0
+                raise
+
+    def targets(self, entries: Sequence[Entry], connection: Connection) -> BatchTargets:
+        """Return what the log holds about the subjects of some entries, for their verdicts."""
+        return BatchTargets(connection, {entry.event.subject for entry in entries})
+
     def _append(self, connection: Connection, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
         head = _head(connection)
         registry = self._refresh(connection)
         known = _known(connection, [submission.event for submission in submissions])
-        targets = _BatchTargets(connection, {submission.event.subject for submission in submissions})
+        targets = BatchTargets(connection, {submission.event.subject for submission in submissions})
         received_at = max(clock(), head.received_at)
         new: list[Entry] = []
         disclosed: list[dict[str, object]] = []
@@ -278,7 +295,7 @@ class Store:
         return found
 
 
-class _BatchTargets:
+class BatchTargets:
     """What the log, and the batch so far, hold about the subjects of one batch."""
 
     def __init__(self, connection: Connection, subjects: set[str]) -> None:

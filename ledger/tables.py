@@ -40,7 +40,7 @@ class HeadRow(LogTable, table=True):
     __tablename__ = "log_head"
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    registry: str = Field(max_length=63)
+    registry_name: str = Field(max_length=63)
     size: int = Field(sa_column=Column(Key64, nullable=False))
     received_at: int = Field(sa_column=Column(Key64, nullable=False))
 
@@ -93,7 +93,8 @@ GUARDS: Final = (
     """,
     """
     CREATE TRIGGER IF NOT EXISTS log_head_update BEFORE UPDATE ON log_head
-    WHEN NEW.size < OLD.size OR NEW.received_at < OLD.received_at OR NEW.registry <> OLD.registry OR NEW.id <> OLD.id
+    WHEN NEW.size < OLD.size OR NEW.received_at < OLD.received_at
+      OR NEW.registry_name <> OLD.registry_name OR NEW.id <> OLD.id
     BEGIN SELECT RAISE(ABORT, 'the head of the log only grows'); END
     """,
     """

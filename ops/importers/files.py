@@ -55,6 +55,15 @@ class Line:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One line or entry before it is worked out: JSON text, a parsed paper, or the error that stands for it."""
+
+    number: int
+    content: bytes | Paper | LedgerError
+    offset: int
+
+
 def size(path: Path) -> int:
     """Return the size of the file in bytes, the end of the progress bar.
 
@@ -68,21 +77,38 @@ def size(path: Path) -> int:
 
 
 def read(path: Path) -> Iterator[Line]:
-    """Read a file's papers in order.
+    """Read a file's papers in order; raises as `sources` does."""
+    return map(worked_out, sources(path))
+
+
+def sources(path: Path) -> Iterator[Source]:
+    """Read a file line by line (or entry by entry) without working out what they say.
 
     Raises:
-        UsageError: the file cannot be opened. Everything else comes as the error of a line.
+        UsageError: the file cannot be opened. Everything else comes as the content of a source.
     """
     try:
         form = _form(path)
         if form == "xml":
-            yield from _xml_lines(path)
+            yield from _xml_entries(path)
         elif form == "document":
-            yield _document_line(path)
+            yield Source(1, *_whole(path))
         else:
             yield from _json_lines(path)
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def worked_out(source: Source) -> Line:
+    """Turn one source into a draft, or the reason why it is none."""
+    content = source.content
+    try:
+        if isinstance(content, LedgerError):
+            raise content
+        draft = draft_from_json(content) if isinstance(content, bytes) else draft_of(content)
+    except LedgerError as error:
+        return Line(source.number, None, error, source.offset)
+    return Line(source.number, draft, None, source.offset)
 
 
 def draft_from_json(raw: bytes) -> Draft:
@@ -180,19 +206,7 @@ def _whole(path: Path) -> tuple[bytes, int]:
         return content.strip(), raw.tell()
 
 
-def _document_line(path: Path) -> Line:
-    content, offset = _whole(path)
-    return _json_line(1, content, offset)
-
-
-def _json_line(number: int, raw: bytes, offset: int) -> Line:
-    try:
-        return Line(number, draft_from_json(raw), None, offset)
-    except LedgerError as error:
-        return Line(number, None, error, offset)
-
-
-def _json_lines(path: Path) -> Iterator[Line]:
+def _json_lines(path: Path) -> Iterator[Source]:
     with _opened(path) as (stream, raw):
         number = 0
         try:
@@ -202,45 +216,36 @@ def _json_lines(path: Path) -> Iterator[Line]:
                     while line and not line.endswith(b"\n"):
                         line = stream.readline(_BUFFER)
                     too_long = TooLargeError(f"the line is longer than {MAX_LINE_BYTES} bytes")
-                    yield Line(number, None, too_long, raw.tell())
+                    yield Source(number, too_long, raw.tell())
                 elif not line.isspace():
-                    yield _json_line(number, line.strip(), raw.tell())
+                    yield Source(number, line.strip(), raw.tell())
         except _BROKEN_GZIP as error:
-            yield Line(number + 1, None, _broken(error), raw.tell())
+            yield Source(number + 1, _broken(error), raw.tell())
 
 
-def _xml_lines(path: Path) -> Iterator[Line]:
+def _xml_entries(path: Path) -> Iterator[Source]:
     numbers = count(1)
     with _opened(path) as (stream, _):
         try:
             root = root_tag(stream)
         except (*_BROKEN_GZIP, SubmissionError) as error:
-            yield Line(1, None, error if isinstance(error, SubmissionError) else _broken(error), size(path))
+            yield Source(1, error if isinstance(error, SubmissionError) else _broken(error), size(path))
             return
     readers = {f"{ATOM}feed": papers_from_atom, f"{ATOM}entry": papers_from_atom, "collection": papers_from_collection}
     if root not in readers:
         unknown = InvalidFieldError(
             f"unknown root element {root[:80]!r}", cure="give an Atom feed or an ACL collection"
         )
-        yield Line(1, None, unknown, size(path))
+        yield Source(1, unknown, size(path))
         return
     with _opened(path) as (stream, raw):
         try:
             for found in readers[root](stream):
-                yield _xml_line(next(numbers), found, raw.tell())
+                yield Source(next(numbers), found, raw.tell())
         except SubmissionError as error:
-            yield Line(next(numbers), None, error, raw.tell())
+            yield Source(next(numbers), error, raw.tell())
         except _BROKEN_GZIP as error:
-            yield Line(next(numbers), None, _broken(error), raw.tell())
-
-
-def _xml_line(number: int, found: Paper | SubmissionError, offset: int) -> Line:
-    if isinstance(found, SubmissionError):
-        return Line(number, None, found, offset)
-    try:
-        return Line(number, draft_of(found), None, offset)
-    except SubmissionError as error:
-        return Line(number, None, error, offset)
+            yield Source(next(numbers), _broken(error), raw.tell())
 
 
 def _broken(error: Exception) -> MalformedError:

@@ -1,0 +1,130 @@
+"""A registry's data folder: its log, its projections and its keys, opened and made."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.database import Database, open_sqlite
+from ledger.errors import SubmissionError, UsageError
+from ledger.events import Event
+from ledger.keys import Role, SecretKey
+from ledger.registry import DEFAULT_POLICY
+from ledger.store import Appended, Clock, Store, Submission, create_log
+from ledger.subjects import registry_subject
+from ops.keyfiles import KeyFile, read_key, write_key
+from ops.settings import Settings
+from ops.signing import Randomness, Signatory, foreign_key
+from projections.runner import Runner, create_projections
+
+PUBLISHED_KEYS: Final = (
+    (
+        "pith-v1-2026-05",
+        "b2d552b68890857171a78b36a5dccf368a953413288c353f7c9d9d6f94b709b3",
+        "https://pith.science/pith-signing-key.json",
+    ),
+)
+"""Receipt keys of public registries that are known out of the box: label, public key in hex, source."""
+
+OWN_ROLES: Final[tuple[Role, ...]] = ("event", "receipt", "log")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """An opened data folder."""
+
+    settings: Settings
+    ledger: Database
+    projections: Database
+    store: Store
+    clock: Clock
+    random: Randomness
+
+    def signatory(self, role: Role) -> Signatory:
+        """Return the registry's own key of a role; raises UsageError where the key is not kept here."""
+        return Signatory(read_key(self.settings.keys / f"{role}.json"), self.clock, self.random)
+
+    def append(self, events: Sequence[Event]) -> list[Appended]:
+        """Append events that must all be accepted; raises the first refusal."""
+        outcomes = self.store.append([self.store.verify(Submission(event)) for event in events], self.clock)
+        for outcome in outcomes:
+            if isinstance(outcome, SubmissionError):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Appended)]
+
+    def catch_up(self) -> None:
+        """Bring the projections to the head of the log."""
+        Runner(self.store, self.projections).catch_up()
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.projections.close()
+
+
+def now() -> int:
+    """Return the time in microseconds since 1970, UTC."""
+    return time.time_ns() // 1_000
+
+
+def open_home(settings: Settings, clock: Clock = now, random: Randomness = os.urandom) -> Home:
+    """Open a data folder.
+
+    Raises:
+        UsageError: there is no ledger in it.
+    """
+    if not settings.ledger_path.exists():
+        raise UsageError(
+            f"there is no ledger in {settings.data}", cure="make one with `pith init NAME`, or set PITH_DATA"
+        )
+    ledger = open_sqlite(settings.ledger_path)
+    projections = open_sqlite(settings.projections_path, durable=False)
+    try:
+        create_projections(projections)
+        return Home(settings, ledger, projections, Store(ledger), clock, random)
+    except SQLAlchemyError as error:
+        raise UsageError(f"{settings.ledger_path} is no ledger: {error.__class__.__name__}") from error
+
+
+def create_home(settings: Settings, name: str, clock: Clock = now, random: Randomness = os.urandom) -> Home:
+    """Make a new registry: keys, an empty log, the root event, its keys and first policy.
+
+    Raises:
+        UsageError: the folder already holds one.
+    """
+    subject = registry_subject(name)
+    if settings.ledger_path.exists():
+        raise UsageError(f"there is a ledger in {settings.data}", cure="use it, or set PITH_DATA to another folder")
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for role in OWN_ROLES:
+        path = settings.keys / f"{role}.json"
+        if not path.exists():
+            write_key(path, KeyFile(SecretKey(random(32)), name, f"registry:{name}", role))
+        elif read_key(path).registry != name:
+            raise UsageError("this key belongs to another registry", place=str(path), cure="use an empty folder")
+    # The log appears under its name only once it begins with its root.
+    unfinished = settings.data / "ledger.new"
+    _remove(unfinished)
+    database = open_sqlite(unfinished)
+    create_log(database, name)
+    home = Home(settings, database, database, Store(database), clock, random)
+    signer = home.signatory("event")
+    payloads = [Signatory(read_key(settings.keys / f"{role}.json"), clock, random).statement() for role in OWN_ROLES]
+    payloads += [
+        foreign_key(label, key, name, source, signer.now(), signer.nonce()) for label, key, source in PUBLISHED_KEYS
+    ]
+    events = [signer.sign("key_registered", subject, payload)[0] for payload in payloads]
+    home.append([*events, signer.sign("policy_set", subject, DEFAULT_POLICY)[0]])
+    database.close()
+    unfinished.rename(settings.ledger_path)
+    return open_home(settings, clock, random)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Key files: one secret key each, readable by its owner only (mode 0600), never logged or exported."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ledger.errors import InvalidFieldError, UsageError
+from ledger.keys import Role, SecretKey
+from ledger.payloads import RegistryName, SignerId
+from ledger.records import Hex64
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Literal["pith_secret_key"]
+    registry: RegistryName
+    signer_id: SignerId
+    role: Role
+    public_key: Hex64
+    seed: Hex64
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A key and whose it is; `registry` is the registry it is meant for."""
+
+    key: SecretKey
+    registry: str
+    signer_id: str
+    role: Role
+
+
+def write_key(path: Path, found: KeyFile) -> None:
+    """Write a key file that only its owner can read.
+
+    Raises:
+        UsageError: there is a file already; a key is never overwritten.
+    """
+    content = _File(
+        "pith_secret_key",
+        found.registry,
+        found.signer_id,
+        found.role,
+        found.key.public_key.hex(),
+        found.key.seed().hex(),
+    )
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{path} exists", cure="keys are never overwritten: choose another name") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_key(path: Path) -> KeyFile:
+    """Read a key file.
+
+    Raises:
+        UsageError: it is not there, not a key file, or others can read it.
+    """
+    try:
+        mode = path.stat().st_mode
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read the key file: {error.strerror}", place=str(path)) from None
+    if mode & 0o077:
+        raise UsageError("others can read this key", place=str(path), cure=f"chmod 600 {path}")
+    try:
+        content = msgspec.json.decode(raw, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidFieldError("not a key file", place=str(path), cure="make one with `pith keygen`") from None
+    key = SecretKey(bytes.fromhex(content.seed))
+    if key.public_key.hex() != content.public_key:
+        raise InvalidFieldError("seed and public key do not belong together", place=str(path))
+    return KeyFile(key, content.registry, content.signer_id, content.role)

@@ -1,0 +1,46 @@
+"""Settings: one frozen object, read once from the environment (`PITH_*`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ledger.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the data is, and under which address it is shown."""
+
+    data: Path
+    base_url: str
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.data / "ledger.db"
+
+    @property
+    def projections_path(self) -> Path:
+        return self.data / "projections.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    `PITH_DATA` is the data folder (default `.pith`), `PITH_BASE_URL` the public address of the registry
+    (default `http://127.0.0.1:8080`).
+
+    Raises:
+        UsageError: a value that cannot be meant.
+    """
+    base_url = environment.get("PITH_BASE_URL", "http://127.0.0.1:8080").rstrip("/")
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise UsageError(f"{base_url!r} is no address", place="PITH_BASE_URL", cure="give https://HOST")
+    return Settings(Path(environment.get("PITH_DATA", ".pith")), base_url)

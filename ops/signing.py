@@ -1,0 +1,134 @@
+"""Signing as somebody: fills in what an event's type and a key's registration already decide."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ledger.commitments import Disclosure, hide
+from ledger.errors import KeyRoleError, UnknownTypeError, UsageError
+from ledger.events import TYPES, Event, sign
+from ledger.keys import Role, SecretKey, encode_signature
+from ledger.signatures import digest_of
+from ledger.store import Clock
+from ledger.subjects import registry_subject
+from ops.keyfiles import KeyFile
+
+Randomness = Callable[[int], bytes]
+_SIGNER_TYPES: Final[Mapping[Role, str]] = {
+    "event": "pith_registry",
+    "contributor": "contributor",
+    "storage_checker": "contributor",
+    "moderator": "moderator",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """A key file with a clock (microseconds, UTC) and a source of randomness."""
+
+    file: KeyFile
+    clock: Clock
+    random: Randomness
+
+    @property
+    def key(self) -> SecretKey:
+        return self.file.key
+
+    def sign(
+        self, event_type: str, subject: str, payload: Mapping[str, Any], *, target: str | None = None
+    ) -> tuple[Event, dict[str, Disclosure]]:
+        """Sign a statement; private texts are given plain and come back as disclosures.
+
+        Args:
+            subject: a full Pith Number or `registry`.
+            target: needed only where the type leaves a choice, such as the event that is decided on.
+
+        Raises:
+            SubmissionError, UsageError: what is wrong with it.
+        """
+        rules = TYPES.get(event_type)
+        if rules is None:
+            raise UnknownTypeError(f"there is no event type {event_type!r}", cure=f"use one of {', '.join(TYPES)}")
+        signer_type = _SIGNER_TYPES.get(self.file.role)
+        if signer_type is None:
+            raise KeyRoleError(f"a {self.file.role} key signs no events")
+        if subject == "registry":
+            subject = registry_subject(self.file.registry)
+        word = rules.of_registry if subject.startswith("pith:registry:") else rules.of_record
+        if target is None:
+            if word in (None, "event", "event-or-claim"):
+                raise UsageError(f"{event_type} needs a target", cure="give --target sha256:… (see `pith history`)")
+            target = word
+        hidden, disclosures = hide(event_type, payload, lambda: self.random(32))
+        event = sign(
+            self.key,
+            event_type=event_type,
+            subject=subject,
+            target=target or "",
+            registry=self.file.registry if rules.names_registry or signer_type != "contributor" else None,
+            nonce=self.nonce(),
+            created_at=self.now(),
+            signer_type=signer_type,
+            signer_id=self.file.signer_id,
+            payload=hidden,
+        )
+        return event, disclosures
+
+    def statement(self) -> dict[str, Any]:
+        """Return the payload of key_registered for this key: its statement, signed by itself."""
+        statement = {
+            "registry": self.file.registry,
+            "public_key": self.key.public_key.hex(),
+            "signer_id": self.file.signer_id,
+            "role": self.file.role,
+            "not_before": self.now(),
+            "not_after": None,
+            "nonce": self.nonce(),
+        }
+        signature = self.key.sign_statement(digest_of(statement))
+        return {"statement": statement, "statement_signature_b64": encode_signature(signature)}
+
+    def rotation(self, successor: Signatory) -> dict[str, Any]:
+        """Return the payload of key_rotated from this key to another; both sign it."""
+        rotation = {
+            "registry": self.file.registry,
+            "old_key_id": self.key.key_id,
+            "statement": successor.statement()["statement"],
+            "nonce": self.nonce(),
+        }
+        digest = digest_of(rotation)
+        return {
+            "rotation": rotation,
+            "old_signature_b64": encode_signature(self.key.sign_statement(digest)),
+            "new_signature_b64": encode_signature(successor.key.sign_statement(digest)),
+        }
+
+    def nonce(self) -> str:
+        return base64.urlsafe_b64encode(self.random(16)).decode().rstrip("=")
+
+    def now(self) -> str:
+        return seconds(self.clock())
+
+
+def seconds(microseconds: int) -> str:
+    """Write microseconds since 1970 as `YYYY-MM-DDTHH:MM:SSZ`."""
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def foreign_key(label: str, public_key: str, registry: str, source: str, now: str, nonce: str) -> dict[str, Any]:
+    """Return the payload of key_registered for another registry's receipt key (hex) from its source (a URL)."""
+    statement = {
+        "registry": registry,
+        "public_key": public_key,
+        "signer_id": f"receipt-key:{label}",
+        "role": "foreign_receipt",
+        "not_before": now,
+        "not_after": None,
+        "nonce": nonce,
+        "label": label,
+    }
+    return {"statement": statement, "statement_signature_b64": None, "source": source}
