@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, insert, select, update
@@ -132,7 +133,8 @@ class Store:
                 with self._database.write() as connection:
                     head = _head(connection)
                     registry = self._refresh(connection)
-                    verify_entries(entries, registry, self.targets(entries, connection), head)
+                    targets = BatchTargets(connection, {entry.event.subject for entry in entries})
+                    verify_entries(entries, registry, targets, head)
                     if entries:
                         _insert(connection, entries, [], head)
                         self._registry_size = head.size + len(entries)
@@ -140,9 +142,11 @@ class Store:
                 self._registry, self._registry_size = Registry(self.registry_name), 0
                 raise
 
-    def targets(self, entries: Sequence[Entry], connection: Connection) -> BatchTargets:
-        """Return what the log holds about the subjects of some entries, for their verdicts."""
-        return BatchTargets(connection, {entry.event.subject for entry in entries})
+    @contextmanager
+    def targets_of(self, entries: Sequence[Entry]) -> Iterator[BatchTargets]:
+        """Give what the log holds about the subjects of some entries, for checking them again."""
+        with self._database.read() as connection:
+            yield BatchTargets(connection, {entry.event.subject for entry in entries})
 
     def _append(self, connection: Connection, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
         head = _head(connection)

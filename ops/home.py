@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import Database, open_sqlite
 from ledger.errors import SubmissionError, UsageError
-from ledger.events import Event
 from ledger.keys import Role, SecretKey
 from ledger.registry import DEFAULT_POLICY
 from ledger.store import Appended, Clock, Store, Submission, create_log
@@ -50,9 +49,10 @@ class Home:
         """Return the registry's own key of a role; raises UsageError where the key is not kept here."""
         return Signatory(read_key(self.settings.keys / f"{role}.json"), self.clock, self.random)
 
-    def append(self, events: Sequence[Event]) -> list[Appended]:
+    def append(self, submissions: Sequence[Submission]) -> list[Appended]:
         """Append events that must all be accepted; raises the first refusal."""
-        outcomes = self.store.append([self.store.verify(Submission(event)) for event in events], self.clock)
+        verified = [self.store.verify(submission) for submission in submissions]
+        outcomes = self.store.append(verified, self.clock)
         for outcome in outcomes:
             if isinstance(outcome, SubmissionError):
                 raise outcome
@@ -119,7 +119,8 @@ def create_home(settings: Settings, name: str, clock: Clock = now, random: Rando
         foreign_key(label, key, name, source, signer.now(), signer.nonce()) for label, key, source in PUBLISHED_KEYS
     ]
     events = [signer.sign("key_registered", subject, payload)[0] for payload in payloads]
-    home.append([*events, signer.sign("policy_set", subject, DEFAULT_POLICY)[0]])
+    events.append(signer.sign("policy_set", subject, DEFAULT_POLICY)[0])
+    home.append([Submission(event) for event in events])
     database.close()
     unfinished.rename(settings.ledger_path)
     return open_home(settings, clock, random)

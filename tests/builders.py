@@ -197,12 +197,12 @@ class World:
         *,
         by: Who | None = None,
         new_consent: SecretKey | None = None,
-        registry: str | None = None,
+        made_for: str | None = None,
         **changes: Any,
     ) -> Event:
         """Rotate a key to a successor; both consent, the old one signs the event."""
         rotation = {
-            "registry": registry or self.name,
+            "registry": made_for or self.name,
             "old_key_id": old.key.key_id,
             "statement": self.statement(new, role, **changes),
             "nonce": self.next_nonce(),

@@ -1,25 +1,17 @@
-"""Small real counterparts of outside services: a Bitcoin regtest miner and an RFC 3161 authority.
+"""Small real counterparts of outside services: an OpenTimestamps calendar's promise and an RFC 3161 authority.
 
-Nothing here pretends: the blocks have their proof of work and the tokens are signed by OpenSSL.
+Nothing here pretends: the tokens are signed by OpenSSL. Blocks with real proof of work come from `ops.regtest`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 import subprocess
 from pathlib import Path
 
-from opentimestamps.core.notary import (  # type: ignore[import-untyped]
-    BitcoinBlockHeaderAttestation,
-    PendingAttestation,
-    TimeAttestation,
-)
-from opentimestamps.core.op import OpAppend, OpPrepend, OpSHA256  # type: ignore[import-untyped]
-from opentimestamps.core.serialize import BytesSerializationContext  # type: ignore[import-untyped]
-from opentimestamps.core.timestamp import DetachedTimestampFile, Timestamp  # type: ignore[import-untyped]
+from opentimestamps.core.notary import PendingAttestation  # type: ignore[import-untyped]
 
-REGTEST_BITS = 0x207FFFFF
+from ops.regtest import attested
 
 POLICY = "1.3.6.1.4.1.99999.1"
 OTHER_POLICY = "1.3.6.1.4.1.99999.2"
@@ -46,49 +38,9 @@ ess_cert_id_alg = sha256
 """
 
 
-def mine_regtest(merkle_root: bytes, time: int) -> bytes:
-    """Return an 80-byte regtest header over a raw Merkle root at a Unix time, with real proof of work."""
-    start = (
-        (0x20000000).to_bytes(4, "little")
-        + bytes(32)
-        + merkle_root
-        + time.to_bytes(4, "little")
-        + REGTEST_BITS.to_bytes(4, "little")
-    )
-    for nonce in range(1 << 32):
-        header = start + nonce.to_bytes(4, "little")
-        block_hash = hashlib.sha256(hashlib.sha256(header).digest()).digest()
-        if int.from_bytes(block_hash, "little") <= 0x7FFFFF << 232:
-            return header
-    raise AssertionError("half of all nonces fit a regtest target")
-
-
-def regtest_anchor(digest: bytes, time: int, height: int) -> tuple[bytes, bytes]:
-    """Return a complete .ots file for a raw SHA-256 and the 80-byte regtest header it leads to."""
-    file = DetachedTimestampFile(OpSHA256(), Timestamp(digest))
-    leaf = file.timestamp.ops.add(OpAppend(b"regtest-nonce-16")).ops.add(OpSHA256())
-    sibling = hashlib.sha256(b"coinbase").digest()
-    root = leaf.ops.add(OpPrepend(sibling)).ops.add(OpSHA256()).ops.add(OpSHA256())
-    root.attestations.add(BitcoinBlockHeaderAttestation(height))
-    return _serialized(file), mine_regtest(root.msg, time)
-
-
 def pending_anchor(digest: bytes, uri: str) -> bytes:
     """Return an .ots file for a raw SHA-256 that only names a calendar still to be asked."""
     return attested(digest, PendingAttestation(uri))
-
-
-def attested(digest: bytes, attestation: TimeAttestation) -> bytes:
-    """Return an .ots file that puts one attestation on the digest itself."""
-    file = DetachedTimestampFile(OpSHA256(), Timestamp(digest))
-    file.timestamp.attestations.add(attestation)
-    return _serialized(file)
-
-
-def _serialized(file: DetachedTimestampFile) -> bytes:
-    context = BytesSerializationContext()
-    file.serialize(context)
-    return bytes(context.getbytes())
 
 
 class TimestampAuthority:

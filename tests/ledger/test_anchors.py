@@ -25,14 +25,14 @@ from ledger.errors import (
     AnchorUntrustedError,
     InvalidFieldError,
 )
+from ops.regtest import attested
+from ops.regtest import mine as mine_regtest
+from ops.regtest import stamp as regtest_anchor
 from tests.simulators import (
     OTHER_POLICY,
     POLICY,
     TimestampAuthority,
-    attested,
-    mine_regtest,
     pending_anchor,
-    regtest_anchor,
 )
 
 # Random bytes may hold the reverse operation, of which the library warns.

@@ -1,0 +1,5 @@
+"""`python -m ops` is `pith`."""
+
+from ops.cli import main
+
+main()

@@ -1,0 +1,49 @@
+"""The command `pith`.
+
+Exit status: 0 fine, 1 a check failed (its step is named), 2 bad input or usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import typer
+
+from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, VerificationError
+from ops.cli import importing, keeping, reading, replaying, signing
+from ops.cli.output import fail
+
+app = typer.Typer(
+    name="pith",
+    help="Keep, read and verify a ledger of Pith Numbers and the attestations around them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (keeping, importing, signing, reading, replaying):
+    module.register(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `pith`; every error ends here as one message that says what is wrong, where and what to do."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
+    try:
+        status: Any = app(args=arguments, prog_name="pith", standalone_mode=False)
+    except LedgerError as error:
+        fail(error, as_json=as_json)
+        sys.exit(1 if isinstance(error, VerificationError | LogCorruptedError | ProjectionError) else 2)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted; what was acknowledged is kept, run the same command again to go on\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

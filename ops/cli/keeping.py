@@ -1,0 +1,106 @@
+"""`init`, `keygen`, `settings`: setting up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ledger.errors import InvalidFieldError, UsageError
+from ledger.keys import ROLES, SecretKey
+from ledger.payloads import SignerId
+from ops.cli.output import Json, opened, say, settings, tell
+from ops.home import OWN_ROLES, create_home, now
+from ops.importers.values import normal_orcid
+from ops.keyfiles import KeyFile, read_key, write_key
+from ops.signing import Signatory
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(init)
+    app.command()(keygen)
+    app.command("settings")(show_settings)
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="The registry's stable name, such as pith.example.")], json: Json = False
+) -> None:
+    """Make a new registry in PITH_DATA: its keys, its log and the log's first events."""
+    home = create_home(settings(), name)
+    root = home.store.entry(0).event.id_text
+    home.catch_up()
+    facts = {
+        "registry": name,
+        "root": root,
+        "size": home.store.head().size,
+        "data": str(home.settings.data),
+        "keys": {role: home.signatory(role).key.key_id for role in OWN_ROLES},
+    }
+    home.close()
+    if json:
+        tell(facts)
+        return
+    say(
+        f"registry {name} is ready in {home.settings.data}",
+        f"root       {root}",
+        "           the log's trust anchor: publish it, so that anyone can check with --root",
+        f"keys       {home.settings.keys} (mode 0600; back them up, nobody can replace them)",
+        "next       pith import FILE…",
+    )
+
+
+def keygen(
+    signer_id: Annotated[str, typer.Argument(help="Whose key: orcid:0000-0002-1825-0097, email:…, did:…")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The key file to write.")],
+    role: Annotated[str, typer.Option(help="contributor, moderator or storage_checker.")] = "contributor",
+    registry: Annotated[str | None, typer.Option(help="The registry it is for; default: the one in PITH_DATA.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a key and the statement by which it is registered."""
+    if role not in ROLES or role in (*OWN_ROLES, "foreign_receipt"):
+        raise UsageError(f"{role!r} is no role of a person's key", place="--role")
+    try:
+        msgspec.convert(signer_id, SignerId)
+    except msgspec.ValidationError:
+        raise InvalidFieldError(f"{signer_id!r} is no signer id", cure="the form is scheme:value") from None
+    if signer_id.startswith("orcid:"):
+        signer_id = f"orcid:{normal_orcid(signer_id[6:], 'signer_id')}"
+    if registry is None:
+        with opened() as home:
+            registry = home.store.registry_name
+    file = KeyFile(SecretKey(os.urandom(32)), registry, signer_id, role)
+    write_key(output, file)
+    statement = Signatory(read_key(output), now, os.urandom).statement()
+    if json:
+        tell({"key_id": file.key.key_id, "file": str(output), "statement": statement})
+        return
+    say(f"key        {file.key.key_id}", f"file       {output} (mode 0600: it is your signature, keep it)")
+    if role == "contributor":
+        say(f"next       pith sign key_registered --key {output} | pith append -")
+    else:
+        statement_path = output.with_suffix(".statement.json")
+        statement_path.write_bytes(msgspec.json.format(msgspec.json.encode(statement)) + b"\n")
+        say(
+            f"statement  {statement_path} (public: hand it to the registry)",
+            f"next       pith sign key_registered registry @{statement_path}"
+            " --key $PITH_DATA/keys/event.json | pith append -",
+        )
+
+
+def show_settings(json: Json = False) -> None:
+    """Print the settings in force."""
+    found = settings()
+    facts = {
+        "PITH_DATA": str(found.data),
+        "PITH_BASE_URL": found.base_url,
+        "ledger": str(found.ledger_path),
+        "projections": str(found.projections_path),
+        "keys": str(found.keys),
+    }
+    if json:
+        tell(facts)
+    else:
+        say(*(f"{name:14} {value}" for name, value in facts.items()))

@@ -1,0 +1,164 @@
+"""`show`, `history`, `find`: looking at papers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.table import Table
+
+from api.addresses import served
+from ledger.errors import NotFoundError
+from ledger.events import Entry
+from ledger.registry import Registry
+from ledger.verdicts import Verdict
+from ops.cli.output import AsOf, Json, console, opened, plain, position_of, say, tell
+from ops.home import Home
+from projections import queries
+from projections.judged import instant
+
+Subject = Annotated[str, typer.Argument(help="A Pith Number, a part of its suffix, or an alias (arXiv id, DOI, …).")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(show)
+    app.command()(history)
+    app.command()(find)
+
+
+def show(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
+    """Show a paper's record, now or as it was."""
+    with opened() as home:
+        home.catch_up()
+        named = queries.resolve(home.projections, subject)
+        registry = home.store.registry()
+        if as_of is None:
+            document = queries.record(home.projections, named.subject, registry)
+        else:
+            position = position_of(home.store, as_of)
+            document = queries.record_as_of(home.store, named.subject, position, registry)
+        incoming, outgoing = queries.citations(home.projections, named.subject)
+        document = served(document, home.settings.base_url)
+    if json:
+        tell(document)
+        return
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    show_record(found)
+    for title, citations in (("cited by", incoming), ("cites", outgoing)):
+        for citation in citations:
+            other = citation.citing if title == "cited by" else citation.cited
+            say(f"{title:10} {citation.relationship:12} {other} ({citation.status})")
+    if named.other_versions:
+        say("", "other versions: " + ", ".join(named.other_versions))
+
+
+def history(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
+    """List everything the log holds about a paper (or `registry`), with what became of it."""
+    with opened() as home:
+        position = position_of(home.store, as_of)
+        if subject == "registry":
+            rows = [_row(entry, Verdict("counted")) for entry in home.store.of_registry(0, position)]
+        else:
+            home.catch_up()
+            number = queries.resolve(home.projections, subject).subject
+            rows = _judged_rows(home, number, position, home.store.registry())
+    if json:
+        tell(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("position", "received", "type", "signer", "status", "event"):
+        table.add_column(column, no_wrap=column != "status")
+    for row in rows:
+        status = row["status"] + (f": {row['reason']}" if row["reason"] else "")
+        cells = (
+            row["position"],
+            row["received_at"][:19],
+            row["event_type"],
+            row["signer_id"],
+            status,
+            row["event_id"][:19],
+        )
+        table.add_row(*(plain(cell) for cell in cells))
+    console.print(table, markup=False)
+
+
+def find(
+    text: Annotated[str, typer.Argument(help="Words of title, authors or abstract, or an identifier.")],
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    json: Json = False,
+) -> None:
+    """Find papers by identifier or by words."""
+    with opened() as home:
+        home.catch_up()
+        try:
+            named = queries.resolve(home.projections, text)
+            hits = [queries.Hit(named.subject, *_title(home, named.subject))]
+            hits += [queries.Hit(other, *_title(home, other)) for other in named.other_versions]
+        except NotFoundError:
+            hits = queries.search(home.projections, text, limit)
+    if json:
+        tell(hits)
+        return
+    if not hits:
+        raise NotFoundError(f"nothing here holds all of {text!r}", cure="try fewer words")
+    for hit in hits:
+        say(f"{hit.subject}  {hit.title}", f"{'':37} {hit.authors[:100]}")
+
+
+def _title(home: Home, subject: str) -> tuple[str, str]:
+    document = queries.record(home.projections, subject, home.store.registry())
+    paper = msgspec.json.decode(document["paper"])
+    return paper["title"], paper.get("authors_text", "")
+
+
+def _judged_rows(home: Home, number: str, position: int, registry: Registry) -> list[dict[str, Any]]:
+    judged = queries.judged_as_of(home.store, number, position, registry)
+    texts = home.store.disclosures([judgement.entry.position for judgement in judged.judgements])
+    rows = []
+    for judgement in judged.judgements:
+        row = _row(judgement.entry, judgement.verdict)
+        # A held text is not shown before somebody has looked at it.
+        if judgement.verdict.status != "held" and judgement.entry.position in texts:
+            row["texts"] = {path: text.text for path, text in texts[judgement.entry.position].items()}
+        rows.append(row)
+    return rows
+
+
+def _row(entry: Entry, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "position": entry.position,
+        "received_at": instant(entry.received_at),
+        "event_type": entry.event.event_type,
+        "event_id": entry.event.id_text,
+        "target": entry.event.target,
+        "signer_id": entry.event.signer.signer_id,
+        "key_id": entry.event.signer.key_id,
+        "status": verdict.status,
+        "reason": verdict.reason,
+    }
+
+
+def show_record(found: dict[str, Any]) -> None:
+    """Print a record document for people."""
+    paper, source, status = found["paper"], found["source"], found["verification_status"]
+    say(
+        paper["title"],
+        paper["authors_text"],
+        "",
+        f"{found['pith_number']}   {found['attestation_state']}",
+        f"sha256 {found['canonical_sha256']}",
+        f"{source['kind']} {source['id']} version {source['version']}, {paper['submitted_at']}",
+        "",
+    )
+    for name, value in status.items():
+        mark = {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        say(f"  {name:22} {mark}")
+    if found["events"]:
+        say("")
+    for event in found["events"]:
+        extra = f" ({event['claim']} claim)" if "claim" in event else ""
+        why = f": {event['reason']}" if event["reason"] else ""
+        say(f"  {event['event_type']:22} {event['status']}{extra}{why} — {event['signer']['signer_id']}")
+    for group in found.get("equivocations", ()):
+        say(f"  equivocation: one signer says both {' and '.join(group)}")

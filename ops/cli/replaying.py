@@ -1,0 +1,143 @@
+"""`replay`, `rebuild`, `verify`, `export`, `bundle`: trusting nobody."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ledger.registry import Registry
+from ledger.store import Store
+from ledger.verification import Head, verify_entries
+from ops import bundles
+from ops.cli.output import AsOf, Json, KeyOption, keys_of, opened, position_of, progress, say, tell
+from ops.cli.reading import Subject
+from ops.importers.run import peak_memory_mb
+from ops.verify import verify_path
+from projections import queries
+from projections.rebuild import rebuild as rebuild_projections
+from projections.rebuild import replay as replay_projections
+from projections.runner import BATCH
+
+Root = Annotated[str | None, typer.Option("--root", help="The event id the log must begin with (sha256:…).")]
+
+
+class Mode(StrEnum):
+    all = "all"
+    none = "none"
+
+
+def register(app: typer.Typer) -> None:
+    for command in (replay, rebuild, verify, export, bundle):
+        app.command()(command)
+
+
+def replay(
+    verify: Annotated[Mode, typer.Option(help="all: check every signature and rule; none: fold only.")] = Mode.all,
+    workers: Annotated[int, typer.Option(help="Threads that check signatures.", min=1)] = os.cpu_count() or 1,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Fold the log from its first event and print the state digest."""
+    with opened() as home:
+        stop = position_of(home.store, as_of)
+        started = time.perf_counter()
+        if verify is Mode.all:
+            with progress("verifying", stop) as advance:
+                verify_log(home.store, stop, workers, advance)
+        verified = time.perf_counter()
+        with progress("folding", stop) as advance:
+            digest = replay_projections(home.store, stop, progress=advance)
+        seconds = time.perf_counter() - started
+    facts = {
+        "events": stop,
+        "verify": verify.value,
+        "seconds": round(seconds, 3),
+        "verify_seconds": round(verified - started, 3),
+        "events_per_second": round(stop / seconds) if seconds else 0,
+        "peak_memory_mb": round(peak_memory_mb()),
+        "state_digest": digest,
+    }
+    if json:
+        tell(facts)
+        return
+    checked = "every signature and rule checked" if verify is Mode.all else "nothing checked"
+    say(
+        f"{stop} events replayed, {checked}: {seconds:.1f} s, {facts['events_per_second']:,} events/s, "
+        f"peak memory {facts['peak_memory_mb']} MB",
+        f"state digest {digest}",
+    )
+
+
+def verify_log(store: Store, stop: int, workers: int, advance: Callable[[int], None]) -> None:
+    """Check every entry of a log below a position; raises VerificationError at the first that fails."""
+    registry, head = Registry(store.registry_name), Head(0, 0)
+    with ThreadPoolExecutor(workers) as threads:
+        for start in range(0, stop, BATCH):
+            entries = list(store.entries(start, min(start + BATCH, stop)))
+            with store.targets_of(entries) as targets:
+                head = verify_entries(entries, registry, targets, head, threads if workers > 1 else None)
+            advance(len(entries))
+
+
+def rebuild(
+    projection: Annotated[
+        str | None, typer.Argument(help="records, aliases, citations or search; default: all.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Build projections anew beside the old ones, compare, and switch to them."""
+    with opened() as home, progress("rebuilding", home.store.head().size) as advance:
+        found = rebuild_projections(home.store, home.projections, [projection] if projection else [], advance)
+    if json:
+        tell([{**msgspec.to_builtins(outcome), "same": outcome.same} for outcome in found])
+    else:
+        for outcome in found:
+            verdict = "same as before" if outcome.same else f"CHANGED from {outcome.old_digest}"
+            say(f"{outcome.projection:10} generation {outcome.generation}  {outcome.new_digest}  {verdict}")
+    return 0 if all(outcome.same for outcome in found) else 1
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A record document, a bundle, or an exported folder.")],
+    key: KeyOption = None,
+    root: Root = None,
+    json: Json = False,
+) -> None:
+    """Verify a file offline: no network, no database; the first check that fails is named."""
+    with progress("verifying", 0) as advance:
+        checks = verify_path(path, keys_of(key), root, advance)
+    if json:
+        tell({"verified": True, "checks": checks})
+    else:
+        say(*(f"ok  {check}" for check in checks))
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    json: Json = False,
+) -> None:
+    """Write the whole log into a folder that `pith verify` checks anywhere. Private texts are not in it."""
+    with opened() as home:
+        size = home.store.head().size
+        digest = replay_projections(home.store, size)
+        with progress("exporting", size) as advance:
+            manifest = bundles.export(home.store, folder, digest, advance)
+    if json:
+        tell(manifest)
+    else:
+        say(f"{manifest['size']} entries in {folder}", f"state digest {digest}", f"next  pith verify {folder}")
+
+
+def bundle(subject: Subject) -> None:
+    """Print everything about one paper as a bundle that `pith verify` checks offline."""
+    with opened() as home:
+        home.catch_up()
+        tell(bundles.bundle(home.store, queries.resolve(home.projections, subject).subject))

@@ -1,0 +1,158 @@
+"""`sign` and `append`: making statements and handing them in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from ledger import canonical
+from ledger.canonical import MAX_EVENT_BYTES
+from ledger.commitments import MAX_TEXT_BYTES, Disclosure
+from ledger.errors import InvalidFieldError, LedgerError, NotJsonError, SubmissionError, UsageError
+from ledger.events import Event, from_value
+from ledger.store import Outcome, Submission
+from ledger.subjects import is_number
+from ops.cli.output import Json, opened, read_argument, say, tell
+from ops.home import Home, now
+from ops.keyfiles import read_key
+from ops.signing import Signatory
+from projections.queries import resolve
+
+MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 8 * MAX_TEXT_BYTES
+BATCH: Final = 1_000
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(sign)
+    app.command()(append)
+
+
+def sign(
+    event_type: Annotated[str, typer.Argument(help="Such as citation_signature; see the README's protocol chapter.")],
+    subject: Annotated[
+        str, typer.Argument(help="A Pith Number, or any name that `pith find` resolves, or `registry`.")
+    ] = "registry",
+    payload: Annotated[
+        str | None, typer.Argument(help="JSON, @FILE, or - for standard input; private texts stand in it plainly.")
+    ] = None,
+    key: Annotated[Path, typer.Option("--key", help="The key file to sign with.")] = Path(),
+    target: Annotated[
+        str | None, typer.Option(help="What it speaks about, where the type leaves a choice: sha256:… or a claim.")
+    ] = None,
+    successor: Annotated[Path | None, typer.Option(help="For key_rotated: the new key's file.")] = None,
+) -> None:
+    """Sign a statement and print it as one line of JSON, ready for `pith append`."""
+    if key == Path():
+        raise UsageError("no key is given", place="--key", cure="make one with `pith keygen`")
+    signatory = Signatory(read_key(key), now, os.urandom)
+    content: dict[str, Any]
+    if payload is not None:
+        content = canonical.decode(read_argument(payload))
+        if not isinstance(content, dict):
+            raise NotJsonError("a payload is a JSON object")
+    elif event_type == "key_registered":
+        content = signatory.statement()
+    elif event_type == "key_rotated" and successor is not None:
+        content = signatory.rotation(Signatory(read_key(successor), now, os.urandom))
+    else:
+        raise UsageError(f"{event_type} needs a payload", cure="give it as JSON, @FILE or -")
+    if subject != "registry" and not is_number(subject):
+        with opened() as home:
+            subject = resolve(home.projections, subject).subject
+    event, disclosures = signatory.sign(event_type, subject, content, target=target)
+    line: dict[str, Any] = event.value
+    if disclosures:
+        line = {"event": event.value, "disclosures": disclosures}
+    typer.echo(msgspec.json.encode(line))
+
+
+def append(
+    source: Annotated[
+        str, typer.Argument(help="A file of signed events, one JSON object a line; - for standard input.")
+    ],
+    json: Json = False,
+) -> int:
+    """Append signed events to the log; bad ones are refused with their reason, the others kept."""
+    raw = read_argument(source if source == "-" else f"@{source}")
+    refused = 0
+    with opened() as home:
+        results: list[dict[str, Any]] = []
+        lines = [line for line in raw.splitlines() if line.strip()]
+        if len(lines) > 1 and _is_one_object(raw):
+            lines = [raw]
+        for start in range(0, len(lines), BATCH):
+            for number, outcome in enumerate(_append(home, lines[start : start + BATCH]), start + 1):
+                result = _result(number, outcome)
+                refused += "error" in result
+                results.append(result)
+                if not json:
+                    _show(result)
+        home.catch_up()
+    if json:
+        tell(results)
+    return 2 if refused else 0
+
+
+def _append(home: Home, lines: list[bytes]) -> Iterator[Outcome | LedgerError]:
+    parsed: list[Submission | LedgerError] = []
+    for line in lines:
+        try:
+            parsed.append(home.store.verify(_submission(line)))
+        except LedgerError as error:
+            parsed.append(error)
+    outcomes = iter(home.store.append([item for item in parsed if isinstance(item, Submission)], home.clock))
+    for item in parsed:
+        yield next(outcomes) if isinstance(item, Submission) else item
+
+
+def _submission(line: bytes) -> Submission:
+    """Read one submitted line: an event, or `{"event": …, "disclosures": {path: {salt, text}}}`."""
+    value = canonical.decode(line, max_bytes=MAX_LINE_BYTES)
+    if not isinstance(value, dict):
+        raise NotJsonError("a submission is a JSON object")
+    if "event" not in value:
+        return Submission(from_value(value))
+    try:
+        disclosures = msgspec.convert(value.get("disclosures", {}), dict[str, Disclosure])
+    except msgspec.ValidationError as error:
+        raise InvalidFieldError(str(error), place="disclosures") from None
+    if not isinstance(value["event"], dict) or set(value) - {"event", "disclosures"}:
+        raise InvalidFieldError("a submission holds an event and its disclosures", place="event")
+    return Submission(from_value(value["event"]), disclosures)
+
+
+def _is_one_object(raw: bytes) -> bool:
+    try:
+        return isinstance(canonical.decode(raw, max_bytes=MAX_LINE_BYTES), dict)
+    except SubmissionError:
+        return False
+
+
+def _result(number: int, outcome: Outcome | LedgerError) -> dict[str, Any]:
+    if isinstance(outcome, LedgerError):
+        return {"line": number, **outcome.facts()}
+    event: Event = outcome.entry.event
+    return {
+        "line": number,
+        "event_id": event.id_text,
+        "event_type": event.event_type,
+        "subject": event.subject,
+        "position": outcome.entry.position,
+        "received_at": outcome.entry.received_at,
+        "created": outcome.created,
+    }
+
+
+def _show(result: dict[str, Any]) -> None:
+    if "error" in result:
+        place = f" (at {result['place']})" if "place" in result else ""
+        cure = f"; {result['cure']}" if "cure" in result else ""
+        say(f"line {result['line']} refused: {result['error']}: {result['message']}{place}{cure}")
+    else:
+        known = "" if result["created"] else " (known already)"
+        say(f"{result['position']:>8}  {result['event_type']:20} {result['event_id']}{known}")

@@ -1,0 +1,246 @@
+"""Offline verification of files: a record document, a bundle, an exported folder.
+
+No network and no database is asked. Each check is named, in order, and the first that fails raises with
+its name; what was checked is returned as sentences for the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from ledger import canonical
+from ledger.database import open_sqlite
+from ledger.errors import LedgerError, UsageError, VerificationError
+from ledger.events import Entry, from_value
+from ledger.keys import check_public_key, decode_signature, fingerprint, key_id, verify_receipt
+from ledger.records import Identity, check_digest, check_record, check_texts
+from ledger.registry import Registry
+from ledger.signatures import parse_receipt
+from ledger.store import Store, create_log
+from ledger.verification import Head, verify_entries
+from ops.bundles import BUNDLE_TYPE, EXPORT_TYPE, state
+from ops.home import PUBLISHED_KEYS
+from ops.importers.strict import decode_object
+from projections.judged import RecordState, fold, judge
+from projections.rebuild import replay
+
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+PAGE: Final = 1_000
+EXCERPT: Final = 600
+Progress = Callable[[int], None]
+
+
+def verify_path(
+    path: Path, keys: Mapping[str, bytes], root: str | None, progress: Progress = lambda _: None
+) -> list[str]:
+    """Verify a file or an exported folder; return what was found to hold, one sentence a check.
+
+    Args:
+        keys: further receipt keys by label (32 raw bytes), beside the published ones.
+        root: the event id that the log must begin with, known from elsewhere; None trusts the file's own.
+
+    Raises:
+        VerificationError: the first check that failed, named.
+        UsageError: it is nothing that can be verified.
+    """
+    if path.is_dir():
+        return verify_export(path, root, progress)
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= MAX_FILE_BYTES else b""
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", place=str(path)) from None
+    with _step("canonical form"):
+        found = decode_object(raw)
+    if found.get("bundle_type") == BUNDLE_TYPE:
+        return verify_bundle(found, root)
+    if found.get("record_type") == "pith_number_record":
+        return verify_document(found, keys)
+    raise UsageError(
+        "neither a record document nor a bundle",
+        place=str(path),
+        cure="give a file from `pith show --json` or `pith bundle`",
+    )
+
+
+def verify_document(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> list[str]:
+    """Verify a record document: number, hash, texts and pith_receipt. Its other statements are only shown."""
+    identity = _record(document)
+    done = [f"number: {identity.number} is the hash of the canonical record"]
+    with _step("title"):
+        paper = document["paper"]
+        excerpt = paper.get("abstract_excerpt", "")
+        abstract = paper.get("abstract", excerpt if len(excerpt) < EXCERPT else None)
+        check_texts(document["canonical_record"], paper["title"], abstract)
+        whole = (
+            "title and abstract hash"
+            if abstract is not None
+            else "the title hashes (of the abstract only an excerpt is here)"
+        )
+        done.append(f"title: {whole} to the canonical record")
+    with _step("signature"):
+        receipt = parse_receipt(document["receipt"], "receipt")
+        check_digest(receipt.canonical_sha256, identity, "receipt.canonical_sha256")
+        key = _receipt_key(receipt.key_id, receipt.public_key_fingerprint, keys)
+        verify_receipt(key, identity.digest, decode_signature(receipt.signature_b64, "receipt.signature_b64"))
+        done.append(f"signature: the receipt is signed by {receipt.key_id} ({key.hex()})")
+    return done
+
+
+def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
+    """Verify a bundle of this format: every signature and rule, and that its state follows from its events."""
+    identity = _record(bundle)
+    done = [f"number: {identity.number} is the hash of the canonical record"]
+    with _step("canonical form"):
+        if bundle.get("merge_version") != "pith-ledger-merge-1" or "key_events" not in bundle:
+            raise UsageError("this bundle follows merge rules that nobody has published", place="merge_version")
+        key_events = [_entry(row) for row in bundle["key_events"]]
+        entries = [_entry(row) for row in bundle["events"]]
+        size = bundle["log_size"]
+    done.append(f"canonical form: {len(entries)} events and {len(key_events)} key events are well formed")
+    with _step("root"):
+        begins_with = key_events[0].event.id_text if key_events else ""
+        if not key_events or key_events[0].position != 0 or begins_with != (root or bundle["root"]):
+            raise VerificationError("root", f"the log begins with {begins_with}, not {root or bundle['root']}")
+    pinned = "as you asked" if root else "by its own word: pin it with --root"
+    done.append(f"root: {begins_with}, {pinned}")
+    registry = Registry(bundle["registry"])
+    targets = _Targets()
+    _verify_sparse([*key_events, *entries], registry, targets)
+    done.append(f"signatures: all of them hold, and every event was admissible where it stands in {registry.name}")
+    with _step("state"):
+        judged = judge(targets.state(identity.number), registry, size)
+        if judged is None:
+            raise VerificationError("state", "the bundle holds no record_created that counts")
+        if canonical.encode(state(judged)) != canonical.encode(bundle["state"]):
+            raise VerificationError("state", "the stated status does not follow from the events", place="state")
+    done.append("state: status, summary and verdicts follow from these events by pith-ledger-merge-1")
+    done.append("not shown by a bundle alone: that nothing else was appended about this paper")
+    return done
+
+
+def verify_export(folder: Path, root: str | None, progress: Progress) -> list[str]:
+    """Verify an exported log entry by entry, then recompute its state digest."""
+    with _step("canonical form"):
+        manifest = decode_object((folder / "manifest.json").read_bytes())
+        if manifest.get("export_type") != EXPORT_TYPE:
+            raise UsageError("the manifest is none of an export", place=str(folder))
+    with TemporaryDirectory(prefix="pith-verify-") as scratch:
+        database = open_sqlite(Path(scratch) / "ledger.db", durable=False)
+        try:
+            create_log(database, manifest["registry"])
+            store = Store(database)
+            for page in _pages(folder):
+                store.adopt(page)
+                progress(len(page))
+            size = store.head().size
+            with _step("size"):
+                if size != manifest["size"]:
+                    raise VerificationError("size", f"{size} entries, the manifest says {manifest['size']}")
+            with _step("root"):
+                begins_with = store.entry(0).event.id_text
+                if begins_with != (root or manifest["root"]):
+                    raise VerificationError("root", f"the log begins with {begins_with}")
+            digest = replay(store, size, Path(scratch))
+        finally:
+            database.close()
+    if digest != manifest["state_digest"]:
+        raise VerificationError("state", f"replaying gives {digest}, the manifest says {manifest['state_digest']}")
+    return [
+        f"entries: {size} in order, each signature holds and each was admissible where it stands",
+        f"root: {begins_with}" + ("" if root else ", by its own word: pin it with --root"),
+        f"state: replaying gives {digest}, as stated",
+    ]
+
+
+class _Targets:
+    """What a bundle holds about its papers, growing as entries are checked."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, RecordState] = {}
+
+    def state(self, subject: str) -> RecordState:
+        return self._states.setdefault(subject, fold(subject, ()))
+
+    def add(self, entry: Entry) -> None:
+        self.state(entry.event.subject).fold(entry)
+
+    def record(self, subject: str) -> Entry | None:
+        return self.state(subject).record(subject)
+
+    def event(self, subject: str, event_id: bytes) -> Entry | None:
+        return self.state(subject).event(subject, event_id)
+
+    def about(self, event_id: bytes) -> Iterable[Entry]:
+        return ()
+
+
+def _verify_sparse(entries: Iterable[Entry], registry: Registry, targets: _Targets) -> None:
+    """Verify entries that are not all of a log: in order, but with gaps between their positions."""
+    received_at = 0
+    last = -1
+    for entry in sorted(entries, key=lambda entry: entry.position):
+        if entry.position == last:
+            raise VerificationError("position", f"two events claim position {last}")
+        verify_entries([entry], registry, targets, Head(entry.position, received_at))
+        last, received_at = entry.position, entry.received_at
+
+
+def _record(document: Mapping[str, Any]) -> Identity:
+    with _step("number"):
+        identity = check_record(document["canonical_record"], document["pith_number"])
+        check_digest(document["canonical_sha256"], identity)
+    return identity
+
+
+def _receipt_key(label: str, stated: str, keys: Mapping[str, bytes]) -> bytes:
+    known = {name: bytes.fromhex(key) for name, key, _ in PUBLISHED_KEYS} | dict(keys)
+    for name, key in known.items():
+        if label in (name, key_id(key)):
+            check_public_key(key)
+            if fingerprint(key) != stated:
+                raise VerificationError("key", f"the receipt names fingerprint {stated}, {name} has {fingerprint(key)}")
+            return key
+    raise VerificationError(
+        "key", f"the receipt's key {label} is not known", place="receipt.key_id", cure="give it with --key LABEL=HEX"
+    )
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    value = {name: item for name, item in row.items() if name not in ("position", "received_at")}
+    position, received_at = row["position"], row["received_at"]
+    if type(position) is not int or type(received_at) is not int or position < 0 or received_at < 0:
+        raise VerificationError("canonical form", "position and received_at are whole numbers")
+    return Entry(position, received_at, from_value(value))
+
+
+def _pages(folder: Path) -> Iterator[list[Entry]]:
+    page: list[Entry] = []
+    for path in sorted(folder.glob("entries-*.jsonl")):
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                with _step("canonical form", f"{path.name} line {number}"):
+                    page.append(_entry(canonical.decode(line, max_bytes=canonical.MAX_EVENT_BYTES + 100)))
+                if len(page) == PAGE:
+                    yield page
+                    page = []
+    if page:
+        yield page
+
+
+@contextmanager
+def _step(name: str, place: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong inside into a VerificationError of this step."""
+    try:
+        yield
+    except (VerificationError, UsageError):
+        raise
+    except LedgerError as error:
+        raise VerificationError(name, error.message, place=error.place or place, cure=error.cure) from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise VerificationError(name, f"a part is missing or of the wrong kind: {error}", place=place) from error
+    except OSError as error:
+        raise VerificationError(name, f"cannot be read: {error.strerror}", place=str(error.filename)) from error
