@@ -23,7 +23,7 @@ from ledger.registry import DEFAULT_POLICY
 from ledger.store import Submission
 from ledger.subjects import registry_subject
 from ops import bundles, regtest
-from ops.cli.output import say, settings
+from ops.cli.output import say, settings, show_checks
 from ops.cli.reading import show_record
 from ops.home import Home, create_home, now, open_home
 from ops.importers import files
@@ -154,7 +154,7 @@ def _show(home: Home, subject: str) -> None:
     say("")
     show_record(msgspec.json.decode(msgspec.json.encode(document)))
     say("", f"pith verify {bundle_path}")
-    say(*(f"  ok  {check}" for check in verify_path(bundle_path, {}, home.store.entry(0).event.id_text)))
+    show_checks(verify_path(bundle_path, {}, home.store.entry(0).event.id_text))
     say("", "This paper is made up and its Bitcoin block is a toy (regtest); the other records are real. Look around:")
     say(
         '  .venv/bin/pith find "neural machine translation"',

@@ -118,7 +118,7 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
         if canonical.encode(state(judged)) != canonical.encode(bundle["state"]):
             raise VerificationError("state", "the stated status does not follow from the events", place="state")
     done.append("state: status, summary and verdicts follow from these events by pith-ledger-merge-1")
-    done.append("not shown by a bundle alone: that nothing else was appended about this paper")
+    done.append("open: a bundle alone cannot show that nothing else was appended about this paper")
     return done
 
 

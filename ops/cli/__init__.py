@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import click
 import typer
+from typer.exceptions import TyperException
 
-from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, VerificationError
+from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, UsageError, VerificationError
 from ops.cli import importing, keeping, reading, replaying, signing
 from ops.cli.output import fail
 
@@ -35,12 +35,12 @@ def main(arguments: list[str] | None = None) -> None:
     except LedgerError as error:
         fail(error, as_json=as_json)
         sys.exit(1 if isinstance(error, VerificationError | LogCorruptedError | ProjectionError) else 2)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        fail(UsageError(error.format_message(), cure="see `pith COMMAND --help`"), as_json=as_json)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted; what was acknowledged is kept, run the same command again to go on\n")
         sys.exit(130)
     except BrokenPipeError:

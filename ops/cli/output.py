@@ -60,6 +60,11 @@ def say(*lines: str) -> None:
         console.print(plain(line), markup=False)
 
 
+def show_checks(checks: list[str]) -> None:
+    """Print what a verification found to hold, and what it leaves open."""
+    say(*(f"{'--' if check.startswith('open:') else 'ok'}  {check}" for check in checks))
+
+
 def tell(value: Any) -> None:
     """Print a value as JSON, keeping key order and any verbatim parts."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

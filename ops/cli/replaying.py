@@ -17,7 +17,7 @@ from ledger.registry import Registry
 from ledger.store import Store
 from ledger.verification import Head, verify_entries
 from ops import bundles
-from ops.cli.output import AsOf, Json, KeyOption, keys_of, opened, position_of, progress, say, tell
+from ops.cli.output import AsOf, Json, KeyOption, keys_of, opened, position_of, progress, say, show_checks, tell
 from ops.cli.reading import Subject
 from ops.importers.run import peak_memory_mb
 from ops.verify import verify_path
@@ -117,7 +117,7 @@ def verify(
     if json:
         tell({"verified": True, "checks": checks})
     else:
-        say(*(f"ok  {check}" for check in checks))
+        show_checks(checks)
 
 
 def export(
