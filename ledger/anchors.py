@@ -129,6 +129,11 @@ def confirm(
     return _confirm_ots(digest, proof, block_header, height, bitcoin)
 
 
+def check_root(certificate: bytes) -> None:
+    """Check that bytes are a DER certificate; raises ValueError when they are not."""
+    x509.load_der_x509_certificate(certificate)
+
+
 def _check_input(method: str, digest: bytes, proof: bytes) -> None:
     if method not in METHODS:
         raise InvalidFieldError(f"{method!r} is not {' or '.join(METHODS)}", place="method")

@@ -78,6 +78,8 @@ class Batcher:
                 return
 
     def _append(self, batch: list[tuple[Submission, Future[Appended]]]) -> None:
+        # A caller who has given up is passed over; from here on none can.
+        batch = [(submission, future) for submission, future in batch if future.set_running_or_notify_cancel()]
         try:
             outcomes: list[Outcome] = self._store.append([submission for submission, _ in batch], self._clock)
         except Exception as error:

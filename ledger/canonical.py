@@ -98,7 +98,7 @@ def decode_canonical(raw: bytes, *, max_bytes: int = MAX_EVENT_BYTES) -> Any:
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, FloatError):
             raise error.__cause__ from None
-        raise NotJsonError(str(error)) from None
+        return _decode_slowly(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_slowly(raw)  # finds the reason in words
     if not _is_sure(raw):

@@ -64,7 +64,7 @@ def _registered(entry: Entry, registry: Registry) -> None:
         raise MissingFieldError("the key must sign its own statement", place="payload.statement_signature_b64")
     own = event.signer.key_id == introduced
     if entry.position == 0:
-        if not own or statement.role != "event":
+        if not own or statement.role != "event" or event.signer.signer_type != "pith_registry":
             raise RuleViolationError("a log begins with the registry's own event key", place="payload.statement.role")
     elif statement.role in SELF_REGISTERED and own:
         if event.signer.signer_type != "contributor":
@@ -128,8 +128,13 @@ def _check_statement(entry: Entry, statement: KeyStatement, registry: Registry, 
         check_time(statement.not_after, f"{place}.not_after")
     if statement.registry != registry.name:
         raise ForeignRegistryError(f"made for {statement.registry}, this is {registry.name}", place=f"{place}.registry")
-    is_ours = statement.role in REGISTRY_ROLES
-    if is_ours != (statement.signer_id == f"registry:{registry.name}"):
+    stated = statement.signer_id
+    right = (
+        stated == f"registry:{registry.name}"
+        if statement.role in REGISTRY_ROLES
+        else not stated.startswith("registry:")
+    )
+    if not right:
         raise SignerMismatchError(
             f"registry:{registry.name} holds the roles {', '.join(REGISTRY_ROLES)} and nobody else does",
             place=f"{place}.signer_id",

@@ -23,10 +23,14 @@ NOW: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A key as the log knows it: the statement it made and where that was appended."""
+    """A key as the log knows it: the statement it made, and which entry brought it in.
+
+    `signed_by` is the key that signed that entry; `predecessor` the key it was rotated from.
+    """
 
     position: int
     received_at: int
+    signed_by: str
     statement: KeyStatement
     key_id: str
     source: str | None
@@ -42,33 +46,51 @@ class Registration:
         return bytes.fromhex(self.statement.public_key)
 
 
+@dataclass(frozen=True, slots=True)
+class _Revocation:
+    position: int
+    compromised_from: int | None
+    signed_by: str
+    by_registry: bool
+
+    def covers(self, position: int, received_at: int) -> bool:
+        """Say whether something signed by the revoked key is void: from a time on, or from the revocation on."""
+        return position > self.position if self.compromised_from is None else received_at >= self.compromised_from
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    position: int
+    received_at: int
+    signed_by: str
+    identifier: str
+
+
 @dataclass(slots=True)
 class KeyHistory:
     """All key facts of one registry's stream; `add` is the only way in."""
 
     _registrations: dict[str, Registration] = field(default_factory=dict)
-    _revocations: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    _revocations: dict[str, dict[int, _Revocation]] = field(default_factory=lambda: defaultdict(dict))
     _rotations: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
-    _identities: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+    _proofs: dict[str, dict[int, _Proof]] = field(default_factory=lambda: defaultdict(dict))
     _by_fingerprint: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, entry: Entry) -> None:
         """Take in one key event or identity evidence; entries of other types are passed over."""
-        payload = entry.event.payload
+        payload, at, signer = entry.event.payload, entry.position, entry.event.signer
         match payload:
-            case KeyRegistered():
-                self._register(
-                    entry, payload.statement, payload.source if isinstance(payload.source, str) else None, None
-                )
-            case KeyRotated():
-                rotation = payload.rotation
+            case KeyRegistered(statement=statement, source=source):
+                self._register(entry, statement, source if isinstance(source, str) else None, None)
+            case KeyRotated(rotation=rotation):
                 successor = self._register(entry, rotation.statement, None, rotation.old_key_id)
-                self._rotations[rotation.old_key_id][entry.position] = successor
-            case KeyRevoked():
-                cut = entry.received_at if payload.compromised_from is None else microseconds(payload.compromised_from)
-                self._revocations[payload.key_id][entry.position] = cut
-            case IdentityEvidence() if isinstance(payload.key_id, str):
-                self._identities[payload.key_id][entry.position] = payload.identifier
+                self._rotations[rotation.old_key_id][at] = successor
+            case KeyRevoked(key_id=key, compromised_from=time):
+                cut = None if time is None else microseconds(time)
+                by_registry = signer.signer_type == "pith_registry"
+                self._revocations[key][at] = _Revocation(at, cut, signer.key_id, by_registry)
+            case IdentityEvidence(key_id=str() as key, identifier=identifier):
+                self._proofs[key][at] = _Proof(at, entry.received_at, signer.key_id, identifier)
 
     def find(self, key: str, before: int = NOW) -> Registration | None:
         """Return a key's registration if it was appended before a position."""
@@ -93,22 +115,33 @@ class KeyHistory:
             raise KeyExpiredError(f"the key expired at {statement.not_after}", place="signer.key_id")
         if any(at < position for at in self._rotations.get(key, ())):
             raise KeyExpiredError("the key was rotated: its successor signs now", place="signer.key_id")
-        if any(at < position for at in self._revocations.get(key, ())):
+        if any(at < position for at in self._revocations.get(key, ())) or self._is_void(found, position):
             raise KeyRevokedError("the key was revoked", place="signer.key_id")
         return found
 
-    def is_cut(self, key: str, received_at: int, before: int = NOW) -> bool:
-        """Say whether a revocation appended before a position voids what the key signed at a time.
+    def is_cut(self, key: str, position: int, received_at: int, before: int = NOW) -> bool:
+        """Say whether something a key signed is void, by revocations appended before a position.
 
-        The cut is `compromised_from`, or the revocation's own `received_at`. What the log received before
-        it still counts; a confirmed anchor over an entry is never earlier than its `received_at`.
+        A revocation voids what the log received at or after `compromised_from`, or past the revocation
+        itself when that is null; a confirmed anchor over an entry is never earlier than its `received_at`.
+        A key whose own registration is void (see `_is_void`) signs nothing that stands.
         """
-        cuts = self._revocations.get(key, {})
-        return any(at < before and received_at >= cut for at, cut in cuts.items())
+        if not self._revocations:
+            return False
+        revocations = self._revocations.get(key, {}).values()
+        if any(r.position < before and r.covers(position, received_at) for r in revocations):
+            return True
+        registration = self.find(key, before)
+        return registration is not None and self._is_void(registration, before)
 
     def identifiers(self, key: str, before: int = NOW) -> frozenset[str]:
-        """Return the identifiers proven for a key, such as `orcid:0000-0002-1825-0097`."""
-        return frozenset(value for at, value in self._identities.get(key, {}).items() if at < before)
+        """Return the identifiers proven for a key or one it was rotated from, such as `orcid:0000-0002-1825-0097`."""
+        return frozenset(
+            proof.identifier
+            for name in self._line(key, before)
+            for proof in self._proofs.get(name, {}).values()
+            if proof.position < before and not self.is_cut(proof.signed_by, proof.position, proof.received_at, before)
+        )
 
     def same_person(self, one: str, other: str, signer_id: str, before: int = NOW) -> bool:
         """Say whether two keys that name the same signer_id are shown to be one person's.
@@ -116,7 +149,7 @@ class KeyHistory:
         Naming somebody's identifier proves nothing, or anybody could register a key and withdraw what
         another signed: the keys must be equal, linked by rotation, or both proven for the identifier.
         """
-        if one == other or self._line(one, before) & self._line(other, before):
+        if one == other or set(self._line(one, before)) & set(self._line(other, before)):
             return True
         return signer_id in self.identifiers(one, before) and signer_id in self.identifiers(other, before)
 
@@ -124,8 +157,7 @@ class KeyHistory:
         """Return a name that two signatures share only if `same_person` would say so of their keys."""
         if signer_id in self.identifiers(key, before):
             return signer_id
-        line = [found for name in self._line(key, before) if (found := self.find(name, before))]
-        return min(line, key=lambda found: found.position).key_id if line else key
+        return self._line(key, before)[-1]
 
     def receipt_key(self, label: str, fingerprint: str, before: int = NOW) -> Registration:
         """Return the receipt key that a pith_receipt names by key id or foreign label, and fingerprint.
@@ -143,24 +175,53 @@ class KeyHistory:
             cure="register the foreign registry's key: `pith import --key LABEL=HEX FILE`",
         )
 
-    def all(self, before: int = NOW) -> list[Registration]:
-        """Return every registration before a position, in order of position."""
-        return sorted((r for r in self._registrations.values() if r.position < before), key=lambda r: r.position)
-
     def _register(self, entry: Entry, statement: KeyStatement, source: str | None, predecessor: str | None) -> str:
-        public_key = bytes.fromhex(statement.public_key)
-        found = Registration(entry.position, entry.received_at, statement, key_id(public_key), source, predecessor)
-        known = self._registrations.get(found.key_id)
-        if known is None or found.position < known.position:
-            self._registrations[found.key_id] = found
-            self._by_fingerprint[found.key_id[:32]].add(found.key_id)
-        return found.key_id
+        name = key_id(bytes.fromhex(statement.public_key))
+        known = self._registrations.get(name)
+        if known is None or entry.position < known.position:
+            signed_by = entry.event.signer.key_id
+            self._registrations[name] = Registration(
+                entry.position, entry.received_at, signed_by, statement, name, source, predecessor
+            )
+            self._by_fingerprint[name[:32]].add(name)
+        return name
 
-    def _line(self, key: str, before: int) -> set[str]:
-        found = {key}
-        while (registration := self.find(key, before)) and registration.predecessor not in (None, *found):
-            key = registration.predecessor or ""
-            found.add(key)
+    def _is_void(self, registration: Registration, before: int) -> bool:
+        """Say whether a key was brought in by a key that was compromised already.
+
+        A thief who holds a key can rotate it to one of their own: once the registry revokes the stolen
+        key from a time before that, the rotation is void. Only the registry's word does this, or a thief
+        with an old key could unmake its holder's new one; and never against the key that speaks itself.
+        """
+        at, received_at = registration.position, registration.received_at
+        if registration.predecessor is None:
+            voucher = registration.signed_by
+            return voucher != registration.key_id and self.is_cut(voucher, at, received_at, before)
+        for revocation in self._revocations.get(registration.predecessor, {}).values():
+            if (
+                revocation.position < before
+                and revocation.by_registry
+                and revocation.covers(at, received_at)
+                and registration.key_id not in self._ancestry(revocation.signed_by)
+            ):
+                return True
+        predecessor = self.find(registration.predecessor, before)
+        return predecessor is not None and self._is_void(predecessor, before)
+
+    def _ancestry(self, key: str) -> list[str]:
+        """Return a key and those it was rotated from, newest first; positions fall, so this ends."""
+        found = [key]
+        while (registration := self._registrations.get(found[-1])) and registration.predecessor:
+            found.append(registration.predecessor)
+        return found
+
+    def _line(self, key: str, before: int) -> list[str]:
+        """Return a key and those it was rotated from as far as the rotations stand, newest first."""
+        found = [key]
+        while (registration := self.find(found[-1], before)) and registration.predecessor:
+            if self._is_void(registration, before):
+                break
+            found.append(registration.predecessor)
         return found
 
 

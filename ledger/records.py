@@ -23,7 +23,7 @@ from ledger.errors import HashMismatchError, InvalidFieldError, NumberMismatchEr
 from ledger.subjects import normal_source_id, parse_number
 
 SCHEMA_VERSION: Final = "1.0"
-TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"
+TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\Z"
 HEX64: Final = r"^[0-9a-f]{64}\Z"
 
 Hex64 = Annotated[str, msgspec.Meta(pattern=HEX64)]
@@ -141,8 +141,8 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(" ".join(text.split()).lower().encode()).hexdigest()
 
 
-def check_texts(record: Mapping[str, Any], title: str, abstract: str | None) -> None:
-    """Check that a title (and an abstract, where whole) hash to the canonical record's hashes.
+def check_texts(record: Mapping[str, Any], title: str | None, abstract: str | None) -> None:
+    """Check that title and abstract, where given whole, hash to the canonical record's hashes.
 
     Raises:
         TextMismatchError: one of them is not the text that was hashed.

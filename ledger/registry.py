@@ -39,9 +39,9 @@ class Registry:
 
     name: str
     keys: KeyHistory = field(default_factory=KeyHistory)
-    _policies: dict[int, PolicySet] = field(default_factory=dict)
+    _policies: dict[int, Entry] = field(default_factory=dict)
     _anchors: dict[int, Entry] = field(default_factory=dict)
-    _confirmations: dict[tuple[bytes, int], Confirmation | AnchorError] = field(default_factory=dict)
+    _confirmations: dict[tuple[bytes, int | None], Confirmation | AnchorError] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -53,16 +53,25 @@ class Registry:
             return
         match entry.event.event_type:
             case "policy_set":
-                self._policies[entry.position] = entry.event.payload
+                self._policies[entry.position] = entry
             case "timestamp_anchor":
                 self._anchors[entry.position] = entry
             case _:
                 self.keys.add(entry)
 
-    def policy(self, before: int = NOW) -> PolicySet:
-        """Return the policy in force for an entry at a position."""
-        at = max((position for position in self._policies if position < before), default=None)
-        return _DEFAULT if at is None else self._policies[at]
+    def policy(self, position: int = NOW, before: int | None = None) -> PolicySet:
+        """Return the policy in force for an entry at a position, by what is known before another (or the same)."""
+        at = self._policy_at(position, position if before is None else before)
+        return _DEFAULT if at is None else self._policies[at].event.payload
+
+    def _policy_at(self, position: int, before: int) -> int | None:
+        standing = (
+            at
+            for at, entry in self._policies.items()
+            if at < min(position, before)
+            and not self.keys.is_cut(entry.event.signer.key_id, at, entry.received_at, before)
+        )
+        return max(standing, default=None)
 
     def confirmation(self, anchor: Event, before: int = NOW) -> Confirmation:
         """Verify an anchor's proof offline under the policy in force before a position.
@@ -70,15 +79,15 @@ class Registry:
         Raises:
             AnchorError: the anchor is not confirmed, or its proof does not hold under this policy.
         """
-        policy_at = max((position for position in self._policies if position < before), default=-1)
-        known = self._confirmations.get((anchor.event_id, policy_at))
+        asked = anchor.event_id, self._policy_at(before, before)
+        known = self._confirmations.get(asked)
         if known is None:
             # Proofs are costly to check, and the outcome depends on nothing but these two.
             try:
                 known = confirm_anchor(anchor.payload, self.policy(before))
             except AnchorError as error:
                 known = error
-            self._confirmations[anchor.event_id, policy_at] = known
+            self._confirmations[asked] = known
         if isinstance(known, AnchorError):
             raise known
         return known
@@ -91,7 +100,7 @@ class Registry:
 
     def _size(self, entry: Entry, before: int) -> int:
         if entry.event.signer.signer_type != "pith_registry" or self.keys.is_cut(
-            entry.event.signer.key_id, entry.received_at, before
+            entry.event.signer.key_id, entry.position, entry.received_at, before
         ):
             return 0
         try:
@@ -125,7 +134,7 @@ def confirm_anchor(payload: TimestampAnchor, policy: PolicySet) -> Confirmation:
             )
             for rule in policy.bitcoin
         ],
-        roots=[base64.b64decode(root) for root in policy.timestamp_roots],
+        roots=[base64.b64decode(root) for root in policy.timestamp_roots],  # checked when the policy was admitted
     )
 
 

@@ -6,13 +6,14 @@ holds about the same subject. It raises the named error, or returns.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from ledger import anchors, records, subjects
+from ledger import anchors, canonical, records, subjects
 from ledger.errors import (
     HashMismatchError,
     InvalidFieldError,
@@ -21,6 +22,7 @@ from ledger.errors import (
     MissingFieldError,
     RuleViolationError,
     SignerNotAllowedError,
+    SubmissionError,
     TargetMissingError,
 )
 from ledger.events import MODERATED, Entry, Event
@@ -58,7 +60,7 @@ def _record_created(case: Case) -> None:
     payload: RecordCreated = case.entry.event.payload
     identity = records.check_record(payload.canonical_record, case.entry.event.subject)
     records.check_digest(payload.canonical_sha256, identity, "payload.canonical_sha256")
-    _check_receipt(payload.pith_receipt, identity.digest.hex())
+    _check_receipt(case, payload.pith_receipt, identity.digest.hex())
     _check_paper(payload.paper, payload.canonical_record, required=True)
     for alias in payload.aliases:
         subjects.check_alias(alias.alias_kind, alias.alias_value)
@@ -78,7 +80,7 @@ def _record_updated(case: Case) -> None:
     if isinstance(payload.paper, dict):
         _check_paper(payload.paper, created.canonical_record, required=False)
     if isinstance(payload.pith_receipt, dict):
-        _check_receipt(payload.pith_receipt, created.canonical_sha256)
+        _check_receipt(case, payload.pith_receipt, created.canonical_sha256)
     _check_source_text(case.entry.event)
 
 
@@ -98,7 +100,11 @@ def _timestamp_anchor(case: Case) -> None:
     anchored = payload.anchored
     if anchored.what != case.entry.event.target:
         raise InvalidFieldError(f"the target is a {case.entry.event.target}", place="payload.anchored.what")
+    if isinstance(payload.attested_time, str):
+        records.check_time(payload.attested_time, "payload.attested_time")
     if case.record is None:
+        if case.entry.event.signer.signer_type != "pith_registry":
+            raise SignerNotAllowedError("a registry anchors its own checkpoints", place="signer.signer_type")
         if not isinstance(anchored.tree_size, int):
             raise MissingFieldError("a checkpoint has a tree size", place="payload.anchored.tree_size")
     elif anchored.sha256 != case.record.event.payload.canonical_sha256:
@@ -140,6 +146,7 @@ def _replication_record(case: Case) -> None:
 
 def _identity_evidence(case: Case) -> None:
     payload = case.entry.event.payload
+    records.check_time(payload.proven_at, "payload.proven_at")
     if case.record is None:
         if not isinstance(payload.key_id, str):
             raise MissingFieldError("evidence about a key names it", place="payload.key_id")
@@ -147,6 +154,16 @@ def _identity_evidence(case: Case) -> None:
             raise TargetMissingError("the key is not registered", place="payload.key_id")
     elif isinstance(payload.key_id, str):
         raise InvalidFieldError("evidence about a paper's author names no key", place="payload.key_id")
+
+
+def _policy_set(case: Case) -> None:
+    for index, root in enumerate(case.entry.event.payload.timestamp_roots):
+        try:
+            anchors.check_root(base64.b64decode(root, validate=True))
+        except ValueError:
+            raise InvalidFieldError(
+                "not the base64 of a DER certificate", place=f"payload.timestamp_roots[{index}]"
+            ) from None
 
 
 def _about_event(case: Case) -> None:
@@ -180,9 +197,17 @@ def _same_signer(one: Event, other: Event, registry: Registry, before: int) -> b
     return registry.keys.same_person(one.signer.key_id, other.signer.key_id, one.signer.signer_id, before)
 
 
-def _check_receipt(receipt: Mapping[str, Any], canonical_sha256: str) -> None:
-    if parse_receipt(receipt).canonical_sha256 != canonical_sha256:
+def _check_receipt(case: Case, receipt: Mapping[str, Any], canonical_sha256: str) -> None:
+    parsed = parse_receipt(receipt)
+    if parsed.canonical_sha256 != canonical_sha256:
         raise HashMismatchError("the receipt is for another record", place="payload.pith_receipt.canonical_sha256")
+    entry, keys = case.entry, case.registry.keys
+    key = keys.receipt_key(parsed.key_id, parsed.public_key_fingerprint, entry.position)
+    try:
+        keys.usable(key.key_id, ("receipt", "foreign_receipt"), entry.position, entry.received_at)
+    except SubmissionError as error:
+        error.place = "payload.pith_receipt.key_id"
+        raise
 
 
 def _check_paper(paper: Mapping[str, Any], record: Mapping[str, Any], *, required: bool) -> None:
@@ -193,26 +218,30 @@ def _check_paper(paper: Mapping[str, Any], record: Mapping[str, Any], *, require
         if not isinstance(paper.get(name, ""), str):
             raise InvalidFieldError("expected text", place=f"payload.paper.{name}")
     try:
-        if title is not None:
-            records.check_texts(record, title, paper.get("abstract"))
+        records.check_texts(record, title, paper.get("abstract"))
     except LedgerError as error:
         error.place = f"payload.paper.{error.place}"
         raise
 
 
 def _check_source_text(event: Event) -> None:
-    """The verbatim text of a part must say what the part itself says."""
+    """The verbatim text of a part must say what the part itself says, to the type."""
     payload = event.value["payload"]
     for name, text in payload.get("source_text", {}).items():
         place = f"payload.source_text.{name}"
         try:
             value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise InvalidFieldError("not JSON", place=place) from None
         part = {"receipt": "pith_receipt"}.get(name, name)
+        if part not in payload:
+            continue
         if part == "aliases":
+            if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+                raise InvalidFieldError("aliases are a list of objects", place=place)
             value = [{key: item.get(key) for key in ("alias_kind", "alias_value")} for item in value]
-        if part in payload and payload[part] != value:
+        # Compared as text: Python takes true for 1, and 1.0 too.
+        if msgspec.json.encode(value, order="sorted") != canonical.encode_decoded(payload[part]):
             raise InvalidFieldError(f"the source's text differs from payload.{part}", place=place)
 
 
@@ -226,6 +255,7 @@ RULES: Final[Mapping[str, Callable[[Case], None]]] = {
     "citation_signature": _citation_signature,
     "replication_record": _replication_record,
     "identity_evidence": _identity_evidence,
+    "policy_set": _policy_set,
     "challenge": _about_event,
     "challenge_response": _about_event,
     "withdrawal": _about_event,

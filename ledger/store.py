@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
@@ -80,6 +80,10 @@ class Store:
         self.registry_name: str = name
         self._registry = Registry(name)
         self._registry_size = 0
+        # Submissions are checked beside a running append, so they look keys up in a history of their own.
+        self._known_lock = threading.Lock()
+        self._known = Registry(name)
+        self._known_size = 0
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -146,7 +150,7 @@ class Store:
     def targets_of(self, entries: Sequence[Entry]) -> Iterator[BatchTargets]:
         """Give what the log holds about the subjects of some entries, for checking them again."""
         with self._database.read() as connection:
-            yield BatchTargets(connection, {entry.event.subject for entry in entries})
+            yield BatchTargets(connection, {entry.event.subject for entry in entries}, entries)
 
     def _append(self, connection: Connection, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
         head = _head(connection)
@@ -165,6 +169,7 @@ class Store:
             entry = Entry(head.size + len(new), received_at, event)
             try:
                 if not submission.verified:
+                    check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
                     verify_signatures(event, registry.keys)
                 check(entry, registry, targets)
             except SubmissionError as error:
@@ -193,8 +198,12 @@ class Store:
         return Appended(found, created=False)
 
     def _signatures(self, event: Event) -> list[Signature]:
-        with self._lock, self._database.read() as connection:
-            return signatures_of(event, self._refresh(connection).keys)
+        with self._known_lock:
+            size = self.head().size
+            for entry in self.of_registry(self._known_size, size):
+                self._known.add(entry)
+            self._known_size = size
+            return signatures_of(event, self._known.keys)
 
     def _refresh(self, connection: Connection) -> Registry:
         """Fold in what the registry's stream has gained since the last look, from any process."""
@@ -220,6 +229,8 @@ class Store:
 
     def of_registry(self, start: int, stop: int) -> list[Entry]:
         """Return the entries of the registry's own stream in a range of positions."""
+        if start >= stop:
+            return []
         with self._database.read() as connection:
             return list(_of_subject(connection, self._registry.subject, start, stop))
 
@@ -302,13 +313,18 @@ class Store:
 class BatchTargets:
     """What the log, and the batch so far, hold about the subjects of one batch."""
 
-    def __init__(self, connection: Connection, subjects: set[str]) -> None:
+    def __init__(self, connection: Connection, subjects: set[str], at_hand: Sequence[Entry] = ()) -> None:
         self._connection = connection
         self._events: dict[bytes, Entry] = {}
         self._records: dict[str, Entry] = {}
+        self._at_hand = {entry.position: entry for entry in at_hand}
         keys = [key_of_subject(subject) for subject in subjects]
-        for entry in _of_keys(connection, keys, 0, None, "record_created"):
-            self._records.setdefault(entry.event.subject, entry)
+        created = select(EVENTS.c.subject_key, EVENTS.c.position).where(
+            EVENTS.c.subject_key.in_(keys), EVENTS.c.event_type == "record_created"
+        )
+        self._created: dict[int, list[int]] = {}
+        for subject_key, position in connection.execute(created.order_by(EVENTS.c.position)):
+            self._created.setdefault(subject_key, []).append(position)
 
     def add(self, entry: Entry) -> None:
         self._events[entry.event.event_id] = entry
@@ -316,18 +332,25 @@ class BatchTargets:
             self._records.setdefault(entry.event.subject, entry)
 
     def record(self, subject: str) -> Entry | None:
+        for position in self._created.get(key_of_subject(subject), ()) if subject not in self._records else ():
+            found = self._at_hand.get(position) or self._entry(EVENTS.c.position == position)
+            if found and found.event.subject == subject:
+                self._records[subject] = found
+                break
         return self._records.get(subject)
 
     def event(self, subject: str, event_id: bytes) -> Entry | None:
         found = self._events.get(event_id)
         if found is None:
-            statement = select(EVENTS).where(EVENTS.c.event_key == key_of_id(event_id), EVENTS.c.event_id == event_id)
-            row = self._connection.execute(statement).first()
-            found = _entry(row.position, row.received_at, row.event) if row else None
+            found = self._entry((EVENTS.c.event_key == key_of_id(event_id)) & (EVENTS.c.event_id == event_id))
         return found if found and found.event.subject == subject else None
 
     def about(self, event_id: bytes) -> Iterable[Entry]:
         return ()
+
+    def _entry(self, condition: ColumnElement[bool]) -> Entry | None:
+        row = self._connection.execute(select(EVENTS).where(condition)).first()
+        return _entry(row.position, row.received_at, row.event) if row else None
 
 
 def _head(connection: Connection) -> Head:
@@ -351,15 +374,9 @@ def _of_subject(connection: Connection, subject: str, start: int, stop: int) -> 
             yield entry
 
 
-def _of_keys(
-    connection: Connection, keys: Sequence[int], start: int, stop: int | None, event_type: str | None = None
-) -> Iterator[Entry]:
+def _of_keys(connection: Connection, keys: Sequence[int], start: int, stop: int) -> Iterator[Entry]:
     statement = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event)
-    statement = statement.where(EVENTS.c.subject_key.in_(keys), EVENTS.c.position >= start)
-    if stop is not None:
-        statement = statement.where(EVENTS.c.position < stop)
-    if event_type is not None:
-        statement = statement.where(EVENTS.c.event_type == event_type)
+    statement = statement.where(EVENTS.c.subject_key.in_(keys), EVENTS.c.position >= start, EVENTS.c.position < stop)
     for row in connection.execute(statement.order_by(EVENTS.c.position)):
         yield _entry(row[0], row[1], row[2])
 

@@ -26,9 +26,8 @@ _ARXIV = re.compile(
     r"([0-9]{4}\.[0-9]{4,5}|[a-z-]+(?:\.[a-z]{2})?/[0-9]{7})(?:v([1-9][0-9]{0,3}))?(?:\.pdf)?",
     re.IGNORECASE | re.ASCII,
 )
-_DOI = re.compile(
-    r"(?:doi:|https?://(?:dx\.)?doi\.org/)?(10\.[0-9]{4,9}(?:\.[0-9]+)*/[\x21-\x7e]+)", re.IGNORECASE | re.ASCII
-)
+_DOI_RESOLVER = re.compile(r"https?://(?:dx\.)?doi\.org/", re.IGNORECASE | re.ASCII)
+_DOI = re.compile(r"(?:doi:)?(10\.[0-9]{4,9}(?:\.[0-9]+)*/[\x21-\x7e]+)", re.IGNORECASE | re.ASCII)
 _ACL = re.compile(
     r"(?:acl:|https?://(?:www\.aclweb\.org/anthology|aclanthology\.org)/)?"
     r"([0-9]{4}\.[a-z0-9]+-[a-z0-9]+\.[0-9]+|[A-Z][0-9]{2}-[0-9]{4,5})(?:/|\.pdf)?",
@@ -92,7 +91,10 @@ def normal_arxiv(text: str) -> tuple[str, int | None] | None:
 
 def normal_doi(text: str) -> str | None:
     """Return a DOI in lower case without resolver or prefix (DOIs compare without case)."""
-    found = _DOI.fullmatch(unquote(text.strip()))
+    text = text.strip()
+    if resolver := _DOI_RESOLVER.match(text):
+        text = unquote(text[resolver.end() :])
+    found = _DOI.fullmatch(text)
     return found.group(1).lower() if found else None
 
 
@@ -180,8 +182,8 @@ def interpret(text: str) -> list[Alias]:
         found.append(Alias("doi", doi))
     if acl := normal_acl(text):
         found.append(Alias("acl", acl))
-    if text.lower().startswith("pmid:"):
-        found.append(Alias("pmid", normal_source_id("pmid", text)))
+    if text.lower().startswith("pmid:") and (pmid := _PMID.fullmatch(text)):
+        found.append(Alias("pmid", pmid.group(1)))
     if forum := _OPENREVIEW.fullmatch(text):
         found.append(Alias("openreview", forum.group(1)))
     if _URL.fullmatch(text):

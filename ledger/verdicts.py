@@ -62,7 +62,8 @@ def verdict(entry: Entry, registry: Registry, targets: Targets, before: int = NO
     except SubmissionError as error:
         return Verdict("refused", str(error), error)
     event = entry.event
-    if registry.keys.is_cut(event.signer.key_id, entry.received_at, before):
+    # A key's revocation of itself stands, though its own signature is the first thing it voids.
+    if event.event_type != "key_revoked" and not _stands(entry, registry, before):
         return Verdict("revoked", "received after the signer's key was compromised or revoked")
     if event.event_type not in MODERATED:
         return COUNTED
@@ -133,11 +134,11 @@ def _check_signer(entry: Entry, registry: Registry) -> Registration:
 
 
 def _stands(entry: Entry, registry: Registry, before: int) -> bool:
-    return not registry.keys.is_cut(entry.event.signer.key_id, entry.received_at, before)
+    return not registry.keys.is_cut(entry.event.signer.key_id, entry.position, entry.received_at, before)
 
 
 def _held(entry: Entry, registry: Registry, before: int) -> Verdict:
-    event, policy = entry.event, registry.policy(entry.position).moderation
+    event, policy = entry.event, registry.policy(entry.position, before).moderation
     if event.signer.on_behalf_of is not msgspec.UNSET and policy.server_signed == "held":
         return Verdict("held", "signed by the registry for someone without a key")
     if event.event_type == "replication_record" and policy.replications == "held":

@@ -97,8 +97,8 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
     with _step("canonical form"):
         if bundle.get("merge_version") != "pith-ledger-merge-1" or "key_events" not in bundle:
             raise UsageError("this bundle follows merge rules that nobody has published", place="merge_version")
-        key_events = [_entry(row) for row in bundle["key_events"]]
-        entries = [_entry(row) for row in bundle["events"]]
+        key_events = [_bundled(row) for row in bundle["key_events"]]
+        entries = [_bundled(row) for row in bundle["events"]]
         size = bundle["log_size"]
     done.append(f"canonical form: {len(entries)} events and {len(key_events)} key events are well formed")
     with _step("root"):
@@ -209,9 +209,13 @@ def _receipt_key(label: str, stated: str, keys: Mapping[str, bytes]) -> bytes:
     )
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _bundled(row: Mapping[str, Any]) -> Entry:
+    """Read an event of a bundle, which has its place in the log beside its own fields."""
     value = {name: item for name, item in row.items() if name not in ("position", "received_at")}
-    position, received_at = row["position"], row["received_at"]
+    return _entry(row["position"], row["received_at"], value)
+
+
+def _entry(position: Any, received_at: Any, value: Mapping[str, Any]) -> Entry:
     if type(position) is not int or type(received_at) is not int or position < 0 or received_at < 0:
         raise VerificationError("canonical form", "position and received_at are whole numbers")
     return Entry(position, received_at, from_value(value))
@@ -223,7 +227,8 @@ def _pages(folder: Path) -> Iterator[list[Entry]]:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 with _step("canonical form", f"{path.name} line {number}"):
-                    page.append(_entry(canonical.decode(line, max_bytes=canonical.MAX_EVENT_BYTES + 100)))
+                    row = canonical.decode(line, max_bytes=canonical.MAX_EVENT_BYTES + 100)
+                    page.append(_entry(row["position"], row["received_at"], row["event"]))
                 if len(page) == PAGE:
                     yield page
                     page = []

@@ -68,6 +68,12 @@ class Judged:
     judgements: tuple[Judgement, ...]
     registry: Registry
     before: int
+    _counted: dict[str, list[Entry]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for judgement in self.judgements:
+            if judgement.verdict.counts:
+                self._counted.setdefault(judgement.entry.event.event_type, []).append(judgement.entry)
 
     @property
     def suffix(self) -> str:
@@ -75,7 +81,9 @@ class Judged:
 
     def counted(self, *types: str) -> list[Entry]:
         """Return the entries of some types that count, in order of position."""
-        return [j.entry for j in self.judgements if j.verdict.counts and j.entry.event.event_type in types]
+        if len(types) == 1:
+            return self._counted.get(types[0], [])
+        return sorted((entry for kind in types for entry in self._counted.get(kind, ())), key=lambda e: e.position)
 
 
 def fold(subject: str, entries: Iterable[Entry]) -> RecordState:

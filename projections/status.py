@@ -159,7 +159,7 @@ def _receipt_stands(judged: Judged, found: tuple[Mapping[str, Any], Entry]) -> b
         key = keys.receipt_key(receipt.key_id, receipt.public_key_fingerprint, judged.before)
     except UnknownKeyError:
         return False
-    return not keys.is_cut(key.key_id, entry.received_at, judged.before)
+    return not keys.is_cut(key.key_id, entry.position, entry.received_at, judged.before)
 
 
 def _own_anchor(judged: Judged) -> bool:

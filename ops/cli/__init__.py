@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, UsageError, VerificationError
 from ops.cli import importing, keeping, reading, replaying, signing
 from ops.cli.output import fail
+from ops.home import collect_rarely
 
 app = typer.Typer(
     name="pith",
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `pith`; every error ends here as one message that says what is wrong, where and what to do."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
+    collect_rarely()
     try:
         status: Any = app(args=arguments, prog_name="pith", standalone_mode=False)
     except LedgerError as error:

@@ -20,6 +20,8 @@ from ops.importers.run import Report, import_sources
 from ops.signing import foreign_key
 from projections.runner import Runner
 
+ENOUGH_FOR_TENTHS = 10_000
+
 
 def register(app: typer.Typer) -> None:
     app.command("import")(import_files)
@@ -87,11 +89,10 @@ def _show(report: Report, size: int) -> None:
         f"{report.events} events signed and appended, the log has {size}",
     )
     if report.seconds:
-        say(
-            f"{report.seconds:.1f} s, {report.rate:,.0f} lines/s and {report.events / report.seconds:,.0f} events/s "
-            f"(first tenth {report.first_tenth_rate:,.0f}, last tenth {report.last_tenth_rate:,.0f} lines/s), "
-            f"peak memory {report.peak_memory_mb:.0f} MB in all processes"
-        )
+        speed = f"{report.rate:,.0f} lines/s, {report.events / report.seconds:,.0f} events/s"
+        if report.lines >= ENOUGH_FOR_TENTHS:
+            speed += f" (first tenth {report.first_tenth_rate:,.0f}, last tenth {report.last_tenth_rate:,.0f} lines/s)"
+        say(f"{report.seconds:.1f} s, {speed}, peak memory {report.peak_memory_mb:.0f} MB in all processes")
     for note, count in sorted(report.notes.items()):
         say(f"note: {note} ({count} lines)")
     for refusal in report.refused[:20]:

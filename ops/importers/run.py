@@ -6,7 +6,6 @@ was broken off goes on where the log ends.
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import resource
@@ -24,12 +23,12 @@ from typing import Any, Final
 from ledger.errors import LedgerError
 from ledger.events import parse_stored
 from ledger.store import Appended, Submission
-from ops.home import Home, open_home
+from ops.home import Home, collect_rarely, open_home
 from ops.importers.files import Source
 from ops.importers.prepare import Prepared, prepare
 from ops.settings import Settings
 
-BATCH: Final = 500
+BATCH: Final = 400
 WINDOW: Final = 2
 """Batches in flight for each process."""
 
@@ -70,7 +69,6 @@ class Report:
 
 def import_sources(home: Home, sources: Iterable[Source], report: Report, progress: Progress) -> None:
     """Append what the sources add to the log; refused ones are reported, the others kept."""
-    _collect_rarely()
     started = time.perf_counter()
     marks = [(report.lines, 0.0)]
     recent: deque[set[str]] = deque(maxlen=WINDOW * _processes() + 1)
@@ -177,19 +175,13 @@ def _in_parallel(settings: Settings, batches: Iterator[list[Source]], workers: i
                 future.cancel()
 
 
-def _collect_rarely() -> None:
-    # Batches are trees of dicts without cycles: looking for cycles at every 700 objects costs a sixth of the time.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
-
-
 _worker: list[Home] = []
 
 
 def _start_worker(settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the import, at a batch's border
     os.nice(WORKER_NICENESS)
-    _collect_rarely()
+    collect_rarely()
     _worker[:] = [open_home(settings)]
 
 

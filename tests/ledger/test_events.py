@@ -26,7 +26,7 @@ from ledger.events import (
 )
 from ledger.keys import SecretKey
 from ledger.payloads import PAYLOADS
-from tests.builders import ALICE, BOB, HASH, MODERATOR, NUMBER, World, a_record, key, seal
+from tests.builders import ALICE, BOB, HASH, MODERATOR, NUMBER, World, a_record, contributor, key, seal
 from tests.logs import samples
 
 WORLD = World()
@@ -91,6 +91,14 @@ def test_a_key_statement_is_signed_over_its_own_domain(
     statement = json.dumps(payload[stated], sort_keys=True, separators=(",", ":"))
     message = b"pith-key/1\n" + hashlib.sha256(statement.encode()).digest()
     VerifyKey(signer.public_key).verify(message, base64.b64decode(payload[signature]))
+
+
+def test_fields_that_imitate_the_seal_are_hashed_with_the_body() -> None:
+    seal_alike = {"event_id": f"sha256:{HASH}", "signature_b64": "A" * 86 + "==", "text": ',"signature_b64":"'}
+    imitator = contributor("imitator", 'name:",\\","signature_b64":"' + "A" * 86 + '=="')
+    for event in (WORLD.finding(evidence=seal_alike), WORLD.author(imitator, claims=[',"event_id":"'])):
+        body = json.dumps(body_of(event), sort_keys=True, separators=(",", ":"))
+        assert parse(event.raw).event_id == hashlib.sha256(body.encode()).digest()
 
 
 def test_a_pith_receipt_is_signed_over_the_bare_canonical_hash() -> None:

@@ -22,6 +22,8 @@ from ledger.errors import (
 )
 from ledger.events import Event
 from ledger.records import identify
+from ledger.store import Appended
+from ops.regtest import stamp
 from tests.builders import (
     ALICE,
     BOB,
@@ -37,7 +39,6 @@ from tests.builders import (
     secret,
 )
 from tests.logs import Log
-from tests.simulators import regtest_anchor
 
 OTHER, OTHER_PAPER = a_record(title="Another paper", ident="2606.00003")
 OTHER_NUMBER = identify(OTHER).number
@@ -89,7 +90,7 @@ def test_a_failed_anchor_is_taken_as_a_fact(log: Log) -> None:
 
 
 def _regtest(log: Log) -> Event:
-    proof, header = regtest_anchor(bytes.fromhex(SHA256), 1_781_884_800, 7)
+    proof, header = stamp(bytes.fromhex(SHA256), 1_781_884_800, 7)
     changes = {"proof_b64": base64.b64encode(proof).decode(), "block_header": header.hex(), "height": 7}
     return log.world.anchor(status="confirmed", **changes)
 
@@ -101,6 +102,17 @@ def test_a_confirmed_anchor_that_policy_trusts_is_taken(log: Log) -> None:
 
 def test_a_confirmed_anchor_that_policy_does_not_trust_is_refused(log: Log) -> None:
     assert isinstance(log.refusal(_regtest(log)), AnchorUntrustedError)
+
+
+def test_a_root_that_is_no_base64_breaks_no_anchor(log: Log) -> None:
+    log.append(
+        log.world.policy(
+            timestamp_roots=["AAAAA"], bitcoin=[{"network": "regtest", "minimum_work_bits": 0, "checkpoints": {}}]
+        )
+    )
+    # Either the policy was refused or the root is passed over: an anchor of another kind is judged all the same.
+    (outcome,) = log.append(_regtest(log))
+    assert isinstance(outcome, Appended | AnchorUntrustedError)
 
 
 # storage_attestation

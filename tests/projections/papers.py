@@ -1,0 +1,96 @@
+"""What the projections make of a log under test, and the few events that only these tests need."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+from ledger.events import Event
+from ledger.keyring import NOW, microseconds
+from ledger.registry import DEFAULT_POLICY
+from ops import regtest
+from projections.document import document, events
+from projections.judged import Judged, fold, judge
+from projections.status import VerificationStatus, attestation_state, verification_status
+from projections.summary import equivocations, event_summary
+from tests.builders import ALICE, HASH, NUMBER, OPENED, SHA256, World
+from tests.logs import Log
+
+EVERYTHING: Final = {"server_signed": "accepted", "replications": "accepted", "unverified_keys": "accepted"}
+"""A moderation policy under which nothing waits for anybody."""
+
+REGTEST: Final = [{"network": "regtest", "minimum_work_bits": 0, "checkpoints": {}}]
+ORCID: Final = ALICE.signer_id.removeprefix("orcid:")
+HEIGHT: Final = 101
+
+
+def judged(log: Log, before: int = NOW, subject: str = NUMBER) -> Judged:
+    """Judge a paper by everything a log holds."""
+    found = judge(fold(subject, log.store.entries()), log.store.registry(), before)
+    assert found is not None, f"{subject} has no record"
+    return found
+
+
+def status(log: Log, before: int = NOW) -> VerificationStatus:
+    """Return a paper's status with the log's confirmed checkpoint joined, as readers see it."""
+    return verification_status(judged(log, before), anchored_size=log.store.registry().anchored_size(before))
+
+
+def state(log: Log, before: int = NOW) -> str:
+    return attestation_state(judged(log, before), status(log, before))
+
+
+def summary(log: Log) -> dict[str, Any]:
+    return event_summary(judged(log))
+
+
+def contradictions(log: Log) -> list[list[str]]:
+    return equivocations(judged(log))
+
+
+def listed(log: Log) -> list[dict[str, Any]]:
+    return events(judged(log))
+
+
+def shown(log: Log, before: int = NOW) -> dict[str, Any]:
+    return document(judged(log, before), anchored_size=log.store.registry().anchored_size(before))
+
+
+def open_policy(world: World, **changes: Any) -> Event:
+    """Accept everything at once, and toy blocks."""
+    return world.policy(**{"moderation": EVERYTHING, "bitcoin": REGTEST, **changes})
+
+
+def regtest_policy(world: World, **changes: Any) -> Event:
+    return world.policy(**{"bitcoin": REGTEST, **changes})
+
+
+def strict_policy(world: World) -> Event:
+    """Accept no block below the work of the real network."""
+    return world.policy(bitcoin=DEFAULT_POLICY["bitcoin"])
+
+
+def proof_over(sha256: str) -> dict[str, Any]:
+    """Return the fields of an anchor that a toy block confirms."""
+    proof, header = regtest.stamp(bytes.fromhex(sha256), microseconds(OPENED) // 1_000_000, HEIGHT)
+    return {
+        "proof_b64": base64.b64encode(proof).decode(),
+        "status": "confirmed",
+        "attested_time": OPENED,
+        "block_header": header.hex(),
+        "height": HEIGHT,
+    }
+
+
+def confirmed_anchor(world: World, **changes: Any) -> Event:
+    return world.anchor(**{**proof_over(SHA256), **changes})
+
+
+def confirmed_checkpoint(world: World, tree_size: int) -> Event:
+    return world.checkpoint_anchor(tree_size, **proof_over(HASH))
+
+
+def authors(*orcids: str | None) -> dict[str, Any]:
+    """Return the part of a paper block that lists its authors, each with an iD or none."""
+    rows = [{"name": f"Author {at}", **({"orcid": orcid} if orcid else {})} for at, orcid in enumerate(orcids, 1)]
+    return {"authors": rows}
