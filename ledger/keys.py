@@ -8,7 +8,8 @@ What is signed is always short and domain-separated, so one signature can never 
 
 * pith_receipt: the bare 32 bytes of the canonical hash (the public protocol's rule);
 * event: `pith-event/1\\n` and the 32 raw bytes of the event hash;
-* key statement: `pith-key/1\\n` and the 32 raw bytes of the statement's hash.
+* key statement: `pith-key/1\\n` and the 32 raw bytes of the statement's hash;
+* note: a text of more than 32 bytes that ends with a newline and starts with neither domain.
 """
 
 from __future__ import annotations
@@ -97,6 +98,17 @@ def verify_receipt(public_key: bytes, digest: bytes, signature: bytes) -> None:
     verify(public_key, digest, signature)
 
 
+def verify_note(public_key: bytes, message: bytes, signature: bytes) -> None:
+    """Check a signature over a note's text (C2SP signed-note); raises as `verify` does."""
+    if not _is_note(message):
+        raise SignatureInvalidError("what is signed is not the text of a note")
+    verify(public_key, message, signature)
+
+
+def _is_note(message: bytes) -> bool:
+    return len(message) > 32 and message.endswith(b"\n") and not message.startswith((EVENT_DOMAIN, KEY_DOMAIN))
+
+
 class SecretKey:
     """An Ed25519 key that can sign; made from a 32-byte seed, shown nowhere."""
 
@@ -124,6 +136,11 @@ class SecretKey:
         if len(digest) != 32:
             raise ValueError("a receipt key signs 32-byte digests and nothing else")
         return self._sign(digest)
+
+    def sign_note(self, message: bytes) -> bytes:
+        if not _is_note(message):
+            raise ValueError("a note is more than 32 bytes of text, ends with a newline and is no event or statement")
+        return self._sign(message)
 
     def _sign(self, message: bytes) -> bytes:
         return crypto_sign(message, self._expanded)[:64]

@@ -12,21 +12,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
-from ledger.errors import LogCorruptedError, NotFoundError, StoreError, SubmissionError, UnknownKeyError
-from ledger.events import Entry, Event, parse_stored
+from ledger.errors import NotFoundError, StoreError, SubmissionError, UnknownKeyError
+from ledger.events import Entry, Event
 from ledger.registry import Registry
+from ledger.rows import (
+    DISCLOSURES,
+    EVENTS,
+    HEAD,
+    BatchTargets,
+    entries_of_keys,
+    entries_of_subject,
+    entry_of,
+    head_of,
+    insert_entries,
+    known_events,
+)
 from ledger.signatures import Signature, signatures_of, verify_signatures
-from ledger.tables import GUARDS, DisclosureRow, EventRow, HeadRow, LogTable, key_of_id, key_of_subject, table_of
+from ledger.tables import GUARDS, LogTable, key_of_id, key_of_subject
 from ledger.verdicts import check
 from ledger.verification import Head, verify_entries
 
-EVENTS = table_of(EventRow)
-HEAD = table_of(HeadRow)
-DISCLOSURES = table_of(DisclosureRow)
 READ_ROWS = 1_000
 
 Clock = Callable[[], int]
@@ -135,12 +144,12 @@ class Store:
         with self._lock:
             try:
                 with self._database.write() as connection:
-                    head = _head(connection)
+                    head = head_of(connection)
                     registry = self._refresh(connection)
                     targets = BatchTargets(connection, {entry.event.subject for entry in entries})
                     verify_entries(entries, registry, targets, head)
                     if entries:
-                        _insert(connection, entries, [], head)
+                        insert_entries(connection, entries, [], head)
                         self._registry_size = head.size + len(entries)
             except BaseException:
                 self._registry, self._registry_size = Registry(self.registry_name), 0
@@ -153,9 +162,9 @@ class Store:
             yield BatchTargets(connection, {entry.event.subject for entry in entries}, entries)
 
     def _append(self, connection: Connection, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
-        head = _head(connection)
+        head = head_of(connection)
         registry = self._refresh(connection)
-        known = _known(connection, [submission.event for submission in submissions])
+        known = known_events(connection, [submission.event for submission in submissions])
         targets = BatchTargets(connection, {submission.event.subject for submission in submissions})
         received_at = max(clock(), head.received_at)
         new: list[Entry] = []
@@ -185,7 +194,7 @@ class Store:
                 for path, text in submission.disclosures.items()
             ]
         if new:
-            _insert(connection, new, disclosed, head)
+            insert_entries(connection, new, disclosed, head)
             self._registry_size = head.size + len(new)
         return outcomes
 
@@ -207,9 +216,9 @@ class Store:
 
     def _refresh(self, connection: Connection) -> Registry:
         """Fold in what the registry's stream has gained since the last look, from any process."""
-        size = _head(connection).size
+        size = head_of(connection).size
         if size > self._registry_size:
-            for entry in _of_subject(connection, self._registry.subject, self._registry_size, size):
+            for entry in entries_of_subject(connection, self._registry.subject, self._registry_size, size):
                 self._registry.add(entry)
             self._registry_size = size
         return self._registry
@@ -218,7 +227,7 @@ class Store:
 
     def head(self) -> Head:
         with self._database.read() as connection:
-            return _head(connection)
+            return head_of(connection)
 
     def registry(self) -> Registry:
         """Return everything the registry's stream says by now, as an object of the caller's own."""
@@ -232,7 +241,7 @@ class Store:
         if start >= stop:
             return []
         with self._database.read() as connection:
-            return list(_of_subject(connection, self._registry.subject, start, stop))
+            return list(entries_of_subject(connection, self._registry.subject, start, stop))
 
     def entry(self, position: int) -> Entry:
         """Return the entry at a position.
@@ -255,12 +264,12 @@ class Store:
             row = connection.execute(statement).first()
         if row is None:
             raise NotFoundError(f"the log has no event sha256:{event_id.hex()}")
-        return _entry(row.position, row.received_at, row.event)
+        return entry_of(row.position, row.received_at, row.event)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """Read entries in order of position, a page at a time; holds no lock between pages."""
         for position, received_at, raw in self.rows(start, stop):
-            yield _entry(position, received_at, raw)
+            yield entry_of(position, received_at, raw)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, int, bytes]]:
         """Read (position, received_at, event bytes) without parsing, in order of position."""
@@ -282,7 +291,7 @@ class Store:
         with self._database.read() as connection:
             keys = [key_of_subject(subject) for subject in found]
             for at in range(0, len(keys), READ_ROWS):
-                for entry in _of_keys(connection, keys[at : at + READ_ROWS], 0, before):
+                for entry in entries_of_keys(connection, keys[at : at + READ_ROWS], 0, before):
                     if entry.event.subject in found:
                         found[entry.event.subject].append(entry)
         return found
@@ -308,103 +317,3 @@ class Store:
             for row in connection.execute(statement):
                 found.setdefault(row.position, {})[row.path] = Disclosure(row.salt, row.text)
         return found
-
-
-class BatchTargets:
-    """What the log, and the batch so far, hold about the subjects of one batch."""
-
-    def __init__(self, connection: Connection, subjects: set[str], at_hand: Sequence[Entry] = ()) -> None:
-        self._connection = connection
-        self._events: dict[bytes, Entry] = {}
-        self._records: dict[str, Entry] = {}
-        self._at_hand = {entry.position: entry for entry in at_hand}
-        keys = [key_of_subject(subject) for subject in subjects]
-        created = select(EVENTS.c.subject_key, EVENTS.c.position).where(
-            EVENTS.c.subject_key.in_(keys), EVENTS.c.event_type == "record_created"
-        )
-        self._created: dict[int, list[int]] = {}
-        for subject_key, position in connection.execute(created.order_by(EVENTS.c.position)):
-            self._created.setdefault(subject_key, []).append(position)
-
-    def add(self, entry: Entry) -> None:
-        self._events[entry.event.event_id] = entry
-        if entry.event.event_type == "record_created":
-            self._records.setdefault(entry.event.subject, entry)
-
-    def record(self, subject: str) -> Entry | None:
-        for position in self._created.get(key_of_subject(subject), ()) if subject not in self._records else ():
-            found = self._at_hand.get(position) or self._entry(EVENTS.c.position == position)
-            if found and found.event.subject == subject:
-                self._records[subject] = found
-                break
-        return self._records.get(subject)
-
-    def event(self, subject: str, event_id: bytes) -> Entry | None:
-        found = self._events.get(event_id)
-        if found is None:
-            found = self._entry((EVENTS.c.event_key == key_of_id(event_id)) & (EVENTS.c.event_id == event_id))
-        return found if found and found.event.subject == subject else None
-
-    def about(self, event_id: bytes) -> Iterable[Entry]:
-        return ()
-
-    def _entry(self, condition: ColumnElement[bool]) -> Entry | None:
-        row = self._connection.execute(select(EVENTS).where(condition)).first()
-        return _entry(row.position, row.received_at, row.event) if row else None
-
-
-def _head(connection: Connection) -> Head:
-    row = connection.execute(select(HEAD.c.size, HEAD.c.received_at)).one()
-    return Head(row.size, row.received_at)
-
-
-def _known(connection: Connection, events: Sequence[Event]) -> dict[bytes, Entry]:
-    wanted = {event.event_id for event in events}
-    statement = select(EVENTS).where(EVENTS.c.event_key.in_([key_of_id(event_id) for event_id in wanted]))
-    return {
-        row.event_id: _entry(row.position, row.received_at, row.event)
-        for row in connection.execute(statement)
-        if row.event_id in wanted
-    }
-
-
-def _of_subject(connection: Connection, subject: str, start: int, stop: int) -> Iterator[Entry]:
-    for entry in _of_keys(connection, [key_of_subject(subject)], start, stop):
-        if entry.event.subject == subject:
-            yield entry
-
-
-def _of_keys(connection: Connection, keys: Sequence[int], start: int, stop: int) -> Iterator[Entry]:
-    statement = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event)
-    statement = statement.where(EVENTS.c.subject_key.in_(keys), EVENTS.c.position >= start, EVENTS.c.position < stop)
-    for row in connection.execute(statement.order_by(EVENTS.c.position)):
-        yield _entry(row[0], row[1], row[2])
-
-
-def _insert(connection: Connection, new: Sequence[Entry], disclosed: list[dict[str, object]], head: Head) -> None:
-    rows = [
-        {
-            "position": entry.position,
-            "received_at": entry.received_at,
-            "event_key": key_of_id(entry.event.event_id),
-            "subject_key": key_of_subject(entry.event.subject),
-            "event_type": entry.event.event_type,
-            "event_id": entry.event.event_id,
-            "event": entry.event.raw,
-        }
-        for entry in new
-    ]
-    connection.execute(insert(EVENTS), rows)
-    if disclosed:
-        connection.execute(insert(DISCLOSURES), disclosed)
-    grown = update(HEAD).where(HEAD.c.id == 1, HEAD.c.size == head.size)
-    done = connection.execute(grown.values(size=head.size + len(new), received_at=new[-1].received_at))
-    if done.rowcount != 1:
-        raise LogCorruptedError("the head moved while its lock was held")
-
-
-def _entry(position: int, received_at: int, raw: bytes) -> Entry:
-    try:
-        return Entry(position, received_at, parse_stored(raw))
-    except SubmissionError as error:
-        raise LogCorruptedError(f"the entry at position {position} is damaged: {error}") from error

@@ -1,0 +1,118 @@
+"""Between rows and entries: the statements that read and write the log inside somebody's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import ColumnElement, Connection, insert, select, update
+
+from ledger.errors import LogCorruptedError, SubmissionError
+from ledger.events import Entry, Event, parse_stored
+from ledger.tables import DisclosureRow, EventRow, HeadRow, key_of_id, key_of_subject, table_of
+from ledger.verification import Head
+
+EVENTS = table_of(EventRow)
+HEAD = table_of(HeadRow)
+DISCLOSURES = table_of(DisclosureRow)
+
+
+class BatchTargets:
+    """What the log, and the batch so far, hold about the subjects of one batch."""
+
+    def __init__(self, connection: Connection, subjects: set[str], at_hand: Sequence[Entry] = ()) -> None:
+        self._connection = connection
+        self._events: dict[bytes, Entry] = {}
+        self._records: dict[str, Entry] = {}
+        self._at_hand = {entry.position: entry for entry in at_hand}
+        keys = [key_of_subject(subject) for subject in subjects]
+        created = select(EVENTS.c.subject_key, EVENTS.c.position).where(
+            EVENTS.c.subject_key.in_(keys), EVENTS.c.event_type == "record_created"
+        )
+        self._created: dict[int, list[int]] = {}
+        for subject_key, position in connection.execute(created.order_by(EVENTS.c.position)):
+            self._created.setdefault(subject_key, []).append(position)
+
+    def add(self, entry: Entry) -> None:
+        self._events[entry.event.event_id] = entry
+        if entry.event.event_type == "record_created":
+            self._records.setdefault(entry.event.subject, entry)
+
+    def record(self, subject: str) -> Entry | None:
+        for position in self._created.get(key_of_subject(subject), ()) if subject not in self._records else ():
+            found = self._at_hand.get(position) or self._entry(EVENTS.c.position == position)
+            if found and found.event.subject == subject:
+                self._records[subject] = found
+                break
+        return self._records.get(subject)
+
+    def event(self, subject: str, event_id: bytes) -> Entry | None:
+        found = self._events.get(event_id)
+        if found is None:
+            found = self._entry((EVENTS.c.event_key == key_of_id(event_id)) & (EVENTS.c.event_id == event_id))
+        return found if found and found.event.subject == subject else None
+
+    def about(self, event_id: bytes) -> Iterable[Entry]:
+        return ()
+
+    def _entry(self, condition: ColumnElement[bool]) -> Entry | None:
+        row = self._connection.execute(select(EVENTS).where(condition)).first()
+        return entry_of(row.position, row.received_at, row.event) if row else None
+
+
+def head_of(connection: Connection) -> Head:
+    row = connection.execute(select(HEAD.c.size, HEAD.c.received_at)).one()
+    return Head(row.size, row.received_at)
+
+
+def known_events(connection: Connection, events: Sequence[Event]) -> dict[bytes, Entry]:
+    wanted = {event.event_id for event in events}
+    statement = select(EVENTS).where(EVENTS.c.event_key.in_([key_of_id(event_id) for event_id in wanted]))
+    return {
+        row.event_id: entry_of(row.position, row.received_at, row.event)
+        for row in connection.execute(statement)
+        if row.event_id in wanted
+    }
+
+
+def entries_of_subject(connection: Connection, subject: str, start: int, stop: int) -> Iterator[Entry]:
+    for entry in entries_of_keys(connection, [key_of_subject(subject)], start, stop):
+        if entry.event.subject == subject:
+            yield entry
+
+
+def entries_of_keys(connection: Connection, keys: Sequence[int], start: int, stop: int) -> Iterator[Entry]:
+    statement = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event)
+    statement = statement.where(EVENTS.c.subject_key.in_(keys), EVENTS.c.position >= start, EVENTS.c.position < stop)
+    for row in connection.execute(statement.order_by(EVENTS.c.position)):
+        yield entry_of(row[0], row[1], row[2])
+
+
+def insert_entries(
+    connection: Connection, new: Sequence[Entry], disclosed: list[dict[str, object]], head: Head
+) -> None:
+    rows = [
+        {
+            "position": entry.position,
+            "received_at": entry.received_at,
+            "event_key": key_of_id(entry.event.event_id),
+            "subject_key": key_of_subject(entry.event.subject),
+            "event_type": entry.event.event_type,
+            "event_id": entry.event.event_id,
+            "event": entry.event.raw,
+        }
+        for entry in new
+    ]
+    connection.execute(insert(EVENTS), rows)
+    if disclosed:
+        connection.execute(insert(DISCLOSURES), disclosed)
+    grown = update(HEAD).where(HEAD.c.id == 1, HEAD.c.size == head.size)
+    done = connection.execute(grown.values(size=head.size + len(new), received_at=new[-1].received_at))
+    if done.rowcount != 1:
+        raise LogCorruptedError("the head moved while its lock was held")
+
+
+def entry_of(position: int, received_at: int, raw: bytes) -> Entry:
+    try:
+        return Entry(position, received_at, parse_stored(raw))
+    except SubmissionError as error:
+        raise LogCorruptedError(f"the entry at position {position} is damaged: {error}") from error
