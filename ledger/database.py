@@ -6,6 +6,7 @@ begin with BEGIN IMMEDIATE, because two transactions that both read the head bef
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ def open_sqlite(path: Path, *, durable: bool = True) -> Database:
         durable: wait for the disk at each commit; without it a power cut may lose the last commits, never
             the file's consistency, which is enough for what can be rebuilt.
     """
+    # Private texts may stand in it; SQLite gives its side files the mode of the database.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     url = f"sqlite:///{path}"
     writer, reader = create_engine(url), create_engine(url)
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
@@ -85,6 +88,7 @@ def _configure(engine: Engine, begin: str, synchronous: str) -> None:
             "foreign_keys=ON",
             "recursive_triggers=ON",
             "trusted_schema=OFF",
+            "secure_delete=ON",
             f"cache_size=-{CACHE_KIB}",
         ):
             connection.execute(f"PRAGMA {pragma}")

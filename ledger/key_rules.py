@@ -28,6 +28,9 @@ from ledger.registry import Registry
 SELF_REGISTERED: Final[tuple[Role, ...]] = ("contributor",)
 """Roles that a key may claim for itself; every other role is given by the registry."""
 
+MAX_ROTATIONS: Final = 64
+"""A line of rotations is walked whenever one of its keys is judged."""
+
 REGISTRY_ROLES: Final[tuple[Role, ...]] = ("receipt", "event", "log")
 _SIGNING: Final[dict[str, tuple[Role, ...]]] = {
     "pith_registry": ("event",),
@@ -87,6 +90,10 @@ def _rotated(entry: Entry, registry: Registry) -> None:
         raise ForeignRegistryError(f"made for {rotation.registry}", place="payload.rotation.registry")
     statement: KeyStatement = rotation.statement
     successor = _check_statement(entry, statement, registry, "payload.rotation.statement")
+    if registry.keys.rotations(rotation.old_key_id) >= MAX_ROTATIONS:
+        raise RuleViolationError(
+            f"the key comes from {MAX_ROTATIONS} rotations", place="payload.rotation", cure="register a new key instead"
+        )
     old = registry.keys.usable(rotation.old_key_id, (statement.role,), entry.position, entry.received_at)
     if old.statement.signer_id != statement.signer_id:
         raise SignerMismatchError("old and new key name different identities", place="payload.rotation.statement")

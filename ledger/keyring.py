@@ -49,6 +49,7 @@ class Registration:
 @dataclass(frozen=True, slots=True)
 class _Revocation:
     position: int
+    received_at: int
     compromised_from: int | None
     signed_by: str
     by_registry: bool
@@ -88,7 +89,7 @@ class KeyHistory:
             case KeyRevoked(key_id=key, compromised_from=time):
                 cut = None if time is None else microseconds(time)
                 by_registry = signer.signer_type == "pith_registry"
-                self._revocations[key][at] = _Revocation(at, cut, signer.key_id, by_registry)
+                self._revocations[key][at] = _Revocation(at, entry.received_at, cut, signer.key_id, by_registry)
             case IdentityEvidence(key_id=str() as key, identifier=identifier):
                 self._proofs[key][at] = _Proof(at, entry.received_at, signer.key_id, identifier)
 
@@ -115,7 +116,7 @@ class KeyHistory:
             raise KeyExpiredError(f"the key expired at {statement.not_after}", place="signer.key_id")
         if any(at < position for at in self._rotations.get(key, ())):
             raise KeyExpiredError("the key was rotated: its successor signs now", place="signer.key_id")
-        if any(at < position for at in self._revocations.get(key, ())) or self._is_void(found, position):
+        if self._standing(key, position) or self._is_void(found, position):
             raise KeyRevokedError("the key was revoked", place="signer.key_id")
         return found
 
@@ -128,14 +129,13 @@ class KeyHistory:
         """
         if not self._revocations:
             return False
-        revocations = self._revocations.get(key, {}).values()
-        if any(r.position < before and r.covers(position, received_at) for r in revocations):
+        if any(revocation.covers(position, received_at) for revocation in self._standing(key, before)):
             return True
         registration = self.find(key, before)
         return registration is not None and self._is_void(registration, before)
 
     def identifiers(self, key: str, before: int = NOW) -> frozenset[str]:
-        """Return the identifiers proven for a key or one it was rotated from, such as `orcid:0000-0002-1825-0097`."""
+        """Return the identifiers proven for a key or another of its rotation line, as `orcid:0000-0002-1825-0097`."""
         return frozenset(
             proof.identifier
             for name in self._line(key, before)
@@ -149,7 +149,7 @@ class KeyHistory:
         Naming somebody's identifier proves nothing, or anybody could register a key and withdraw what
         another signed: the keys must be equal, linked by rotation, or both proven for the identifier.
         """
-        if one == other or set(self._line(one, before)) & set(self._line(other, before)):
+        if self._first(one, before) == self._first(other, before):
             return True
         return signer_id in self.identifiers(one, before) and signer_id in self.identifiers(other, before)
 
@@ -157,7 +157,21 @@ class KeyHistory:
         """Return a name that two signatures share only if `same_person` would say so of their keys."""
         if signer_id in self.identifiers(key, before):
             return signer_id
-        return self._line(key, before)[-1]
+        return self._first(key, before)
+
+    def rotations(self, key: str) -> int:
+        """Return how many rotations lie behind a key."""
+        return len(self._ancestry(key)) - 1
+
+    def concerned(self, key: str) -> set[str]:
+        """Return the keys whose verdicts may change with what is known of a key: its line, and whom that revoked."""
+        found = [*self._ancestry(key)]
+        for name in found:
+            found += [successor for successor in self._rotations.get(name, {}).values() if successor not in found]
+        revoked = {
+            name for name, known in self._revocations.items() if any(r.signed_by in found for r in known.values())
+        }
+        return {*found, *revoked}
 
     def receipt_key(self, label: str, fingerprint: str, before: int = NOW) -> Registration:
         """Return the receipt key that a pith_receipt names by key id or foreign label, and fingerprint.
@@ -186,6 +200,23 @@ class KeyHistory:
             self._by_fingerprint[name[:32]].add(name)
         return name
 
+    def _standing(self, key: str, before: int) -> list[_Revocation]:
+        """Return the revocations of a key, appended before a position, that stand."""
+        known = self._revocations.get(key, {}).values()
+        return [revocation for revocation in known if revocation.position < before and self._stands(revocation, before)]
+
+    def _stands(self, revocation: _Revocation, before: int) -> bool:
+        """Say whether a revocation was not signed by a key that turned out to be compromised by then.
+
+        A revoked key signs no more, so what undoes a revocation always comes after it; this ends.
+        """
+        return not any(
+            revocation.position < later.position < before
+            and later.covers(revocation.position, revocation.received_at)
+            and self._stands(later, before)
+            for later in self._revocations.get(revocation.signed_by, {}).values()
+        )
+
     def _is_void(self, registration: Registration, before: int) -> bool:
         """Say whether a key was brought in by a key that was compromised already.
 
@@ -197,10 +228,9 @@ class KeyHistory:
         if registration.predecessor is None:
             voucher = registration.signed_by
             return voucher != registration.key_id and self.is_cut(voucher, at, received_at, before)
-        for revocation in self._revocations.get(registration.predecessor, {}).values():
+        for revocation in self._standing(registration.predecessor, before):
             if (
-                revocation.position < before
-                and revocation.by_registry
+                revocation.by_registry
                 and revocation.covers(at, received_at)
                 and registration.key_id not in self._ancestry(revocation.signed_by)
             ):
@@ -215,14 +245,30 @@ class KeyHistory:
             found.append(registration.predecessor)
         return found
 
-    def _line(self, key: str, before: int) -> list[str]:
-        """Return a key and those it was rotated from as far as the rotations stand, newest first."""
-        found = [key]
-        while (registration := self.find(found[-1], before)) and registration.predecessor:
+    def _first(self, key: str, before: int) -> str:
+        """Return the key that a rotation line began with, as far back as its rotations stand."""
+        while (registration := self.find(key, before)) and registration.predecessor:
             if self._is_void(registration, before):
                 break
-            found.append(registration.predecessor)
-        return found
+            key = registration.predecessor
+        return key
+
+    def _line(self, key: str, before: int) -> list[str]:
+        """Return all keys of a rotation line, first to last, as far as the rotations stand."""
+        found = [self._first(key, before)]
+        while True:
+            successors = (
+                registration
+                for at, name in self._rotations.get(found[-1], {}).items()
+                if at < before
+                and (registration := self.find(name, before))
+                and registration.predecessor == found[-1]
+                and not self._is_void(registration, before)
+            )
+            successor = min(successors, key=lambda registration: registration.position, default=None)
+            if successor is None:
+                return found
+            found.append(successor.key_id)
 
 
 def microseconds(time: str) -> int:

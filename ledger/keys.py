@@ -9,7 +9,7 @@ What is signed is always short and domain-separated, so one signature can never 
 * pith_receipt: the bare 32 bytes of the canonical hash (the public protocol's rule);
 * event: `pith-event/1\\n` and the 32 raw bytes of the event hash;
 * key statement: `pith-key/1\\n` and the 32 raw bytes of the statement's hash;
-* note: a text of more than 32 bytes that ends with a newline and starts with neither domain.
+* note: a text of more than 32 bytes that ends with a newline and starts with neither of these domains.
 """
 
 from __future__ import annotations
@@ -100,13 +100,7 @@ def verify_receipt(public_key: bytes, digest: bytes, signature: bytes) -> None:
 
 def verify_note(public_key: bytes, message: bytes, signature: bytes) -> None:
     """Check a signature over a note's text (C2SP signed-note); raises as `verify` does."""
-    if not _is_note(message):
-        raise SignatureInvalidError("what is signed is not the text of a note")
     verify(public_key, message, signature)
-
-
-def _is_note(message: bytes) -> bool:
-    return len(message) > 32 and message.endswith(b"\n") and not message.startswith((EVENT_DOMAIN, KEY_DOMAIN))
 
 
 class SecretKey:
@@ -138,8 +132,8 @@ class SecretKey:
         return self._sign(digest)
 
     def sign_note(self, message: bytes) -> bytes:
-        if not _is_note(message):
-            raise ValueError("a note is more than 32 bytes of text, ends with a newline and is no event or statement")
+        if len(message) <= 32 or not message.endswith(b"\n") or message.startswith((EVENT_DOMAIN, KEY_DOMAIN)):
+            raise ValueError("a note is a text of more than 32 bytes, ends with a newline and starts with no domain")
         return self._sign(message)
 
     def _sign(self, message: bytes) -> bytes:

@@ -143,7 +143,7 @@ def _fold(roots: Sequence[bytes]) -> bytes:
 
 def tree_root(size: int, node: NodeReader) -> bytes:
     """Return the root over the first `size` leaves from at most log2(size) + 1 perfect nodes."""
-    return _right_edge(0, size, node)
+    return _root_between(0, size, node)
 
 
 def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:
@@ -179,21 +179,19 @@ def _path(level: int, index: int, size: int, node: NodeReader) -> list[bytes]:
     """Return the siblings met on the way from a perfect node up to the root of `size` leaves."""
     path = []
     while (size - 1) >> level:
-        sibling = index ^ 1
-        if (sibling + 1) << level <= size:
-            path.append(node(level, sibling))
-        elif sibling << level < size:
-            path.append(_right_edge(sibling << level, size, node))
+        start = (index ^ 1) << level
+        if start < size:
+            path.append(_root_between(start, min(start + (1 << level), size), node))
         index >>= 1
         level += 1
     return path
 
 
-def _right_edge(start: int, size: int, node: NodeReader) -> bytes:
-    """Return the root over the leaves [start, size), where start is a multiple of a power of two above their number."""
+def _root_between(start: int, end: int, node: NodeReader) -> bytes:
+    """Return the root over the leaves [start, end): one node, or on the right edge a composition of several."""
     roots = []
-    while start < size:
-        level = (size - start).bit_length() - 1
+    while start < end:
+        level = (end - start).bit_length() - 1
         roots.append(node(level, start >> level))
         start += 1 << level
     return _fold(roots)

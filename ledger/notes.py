@@ -112,9 +112,9 @@ class Verifier:
         elif text.startswith(_COSIGNATURE_DOMAIN):
             _refuse("a note may not pass as what a witness signs")
         try:
-            verify_note(self.public_key, message.encode(), raw)
-        except (SubmissionError, UnicodeEncodeError) as error:
-            _refuse(f"the signature of {self.name} does not hold: {error}")
+            verify_note(self.public_key, message.encode("utf-8", "surrogatepass"), raw)
+        except SubmissionError as error:
+            _refuse(f"the signature of {self.name} does not hold: {error.message}")
 
 
 def parse_verifier(text: str) -> Verifier:
@@ -229,7 +229,7 @@ def check_text(text: str) -> None:
     if not text.endswith("\n"):
         _refuse("the text does not end with a newline")
     if found := _CONTROL.search(text):
-        _refuse(f"the text holds the control character {ord(found[0]):#04x}")
+        _refuse(f"the text holds U+{ord(found[0]):04X}, which no note may")
 
 
 def decode_base64(encoded: str) -> bytes:

@@ -18,7 +18,12 @@ Commitment = Annotated[str, Meta(pattern=HEX64)]
 EventIdText = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^[a-z][a-z0-9+.-]{1,15}:[!-~]+\Z")]
-SignerId = Annotated[str, Meta(max_length=200, pattern=r"^[a-z][a-z0-9+.-]{1,31}:[!-~]{1,160}\Z")]
+SignerId = Annotated[
+    str, Meta(max_length=200, pattern=r"^(?!email:(?![0-9a-f]{64}\Z))[a-z][a-z0-9+.-]{1,31}:[!-~]{1,160}\Z")
+]
+"""`scheme:value`; an e-mail address stands only as `email:` and a salted commitment, never in clear."""
+
+Citing = Annotated[str, Meta(max_length=2100, pattern=r"^[a-z]{2,20}:[!-~]+\Z")]
 Base64 = Annotated[str, Meta(min_length=4, max_length=65_000, pattern=r"^[A-Za-z0-9+/]+={0,2}\Z")]
 Nonce = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]\Z")]
 RegistryName = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?\Z")]
@@ -131,7 +136,7 @@ Relationship = Literal["supports", "refutes", "extends", "uses_method", "depends
 class CitationSignature(Payload, frozen=True):
     """The subject is the cited paper; `citing` is a Pith Number or `kind:value` of another identifier."""
 
-    citing: SignerId
+    citing: Citing
     relationship: Relationship
     claim_id: Line | Unset = UNSET
     quote: Commitment | Unset = UNSET
@@ -285,7 +290,7 @@ class PolicySet(Payload, frozen=True):
     moderation: ModerationPolicy
     matching: MatchingPolicy
     checkers: Annotated[list[Hex64], Meta(max_length=100)]
-    max_event_bytes: Annotated[int, Meta(ge=1024, le=65_527)]
+    max_event_bytes: Annotated[int, Meta(ge=16_384, le=65_527)]
     skew_seconds: Annotated[int, Meta(ge=0, le=86_400)]
 
 

@@ -107,8 +107,13 @@ class Registry:
             self.confirmation(entry.event, before)
         except AnchorError:
             return 0
-        # A checkpoint cannot cover the anchor that names it.
-        return min(entry.event.payload.anchored.tree_size or 0, entry.position)
+        anchored = entry.event.payload.anchored
+        # The note's own second line says how many entries it covers (C2SP tlog-checkpoint); what was anchored
+        # without its note could be anything. No checkpoint covers the anchor that names it.
+        lines = anchored.note.split("\n") if isinstance(anchored.note, str) else []
+        if len(lines) < 3 or lines[1] != str(anchored.tree_size):
+            return 0
+        return min(int(lines[1]), entry.position)
 
 
 def confirm_anchor(payload: TimestampAnchor, policy: PolicySet) -> Confirmation:

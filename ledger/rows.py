@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
+from ledger.commitments import Disclosure
 from ledger.errors import LogCorruptedError, SubmissionError
 from ledger.events import Entry, Event, parse_stored
 from ledger.tables import DisclosureRow, EventRow, HeadRow, key_of_id, key_of_subject, table_of
@@ -116,3 +118,41 @@ def entry_of(position: int, received_at: int, raw: bytes) -> Entry:
         return Entry(position, received_at, parse_stored(raw))
     except SubmissionError as error:
         raise LogCorruptedError(f"the entry at position {position} is damaged: {error}") from error
+
+
+def checked_entry_of(row: Row[Any]) -> Entry:
+    """Read an entry from a whole row, whose look-up columns must say what the event says.
+
+    Raises:
+        LogCorruptedError: they differ, or the event is damaged.
+    """
+    entry = entry_of(row.position, row.received_at, row.event)
+    event = entry.event
+    stated = (row.event_id, row.event_key, row.subject_key, row.event_type)
+    if stated != (event.event_id, key_of_id(event.event_id), key_of_subject(event.subject), event.event_type):
+        raise LogCorruptedError(f"the look-up columns at position {row.position} do not belong to its event")
+    return entry
+
+
+def add_disclosures(connection: Connection, entry: Entry, texts: Mapping[str, Disclosure]) -> None:
+    """Keep checked private texts of an entry that has none yet, unless they were redacted."""
+    held = select(DISCLOSURES.c.path).where(DISCLOSURES.c.position == entry.position)
+    known = set(connection.execute(held).scalars())
+    subject = entry.event.subject
+    redacted = any(
+        other.event.event_type == "moderation_decision"
+        and other.event.target == entry.event.id_text
+        and other.event.payload.decision == "redacted"
+        for other in entries_of_subject(connection, subject, entry.position, head_of(connection).size)
+    )
+    if not redacted:
+        rows = disclosure_rows(entry, {path: text for path, text in texts.items() if path not in known})
+        if rows:
+            connection.execute(insert(DISCLOSURES), rows)
+
+
+def disclosure_rows(entry: Entry, texts: Mapping[str, Disclosure]) -> list[dict[str, object]]:
+    """Return the rows that hold the private texts of an entry."""
+    return [
+        {"position": entry.position, "path": path, "salt": text.salt, "text": text.text} for path, text in texts.items()
+    ]

@@ -15,6 +15,7 @@ import msgspec
 
 from ledger import anchors, canonical, records, subjects
 from ledger.errors import (
+    AnchorMismatchError,
     HashMismatchError,
     InvalidFieldError,
     KeyRoleError,
@@ -24,6 +25,7 @@ from ledger.errors import (
     SignerNotAllowedError,
     SubmissionError,
     TargetMissingError,
+    UnknownFieldError,
 )
 from ledger.events import MODERATED, Entry, Event
 from ledger.keyring import Registration
@@ -110,7 +112,9 @@ def _timestamp_anchor(case: Case) -> None:
     elif anchored.sha256 != case.record.event.payload.canonical_sha256:
         raise HashMismatchError("not the record's canonical hash", place="payload.anchored.sha256")
     if payload.status == "confirmed":
-        case.registry.confirmation(case.entry.event, case.entry.position)
+        confirmed = case.registry.confirmation(case.entry.event, case.entry.position)
+        if isinstance(payload.attested_time, str) and payload.attested_time != confirmed.attested_time:
+            raise AnchorMismatchError(f"the proof says {confirmed.attested_time}", place="payload.attested_time")
     elif payload.status == "pending":
         anchors.check_proof(payload.method, bytes.fromhex(anchored.sha256), proof_of(payload))
 
@@ -224,6 +228,39 @@ def _check_paper(paper: Mapping[str, Any], record: Mapping[str, Any], *, require
         raise
 
 
+MAX_SOURCE_DEPTH: Final = 64
+_SOURCE_PARTS: Final[Mapping[str, type]] = {
+    "receipt": dict,
+    "paper": dict,
+    "aliases": list,
+    "row_times": dict,
+    "verification_status": dict,
+    "events": list,
+    "graph_snapshot": dict,
+    "inbound_citations": dict,
+    "paper_claims": list,
+    "formal_canon": dict,
+}
+
+
+def _depth(value: Any) -> int:
+    """Return how deep lists and objects nest; without recursion, so that no interpreter's limit decides."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [part for item in level for part in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _has_parts_of(name: str, value: Any) -> bool:
+    match name:
+        case "aliases":
+            return all(isinstance(item, dict) for item in value)
+        case "row_times":
+            return all(isinstance(item, str) for item in value.values())
+    return True
+
+
 def _check_source_text(event: Event) -> None:
     """The verbatim text of a part must say what the part itself says, to the type."""
     payload = event.value["payload"]
@@ -231,14 +268,22 @@ def _check_source_text(event: Event) -> None:
         place = f"payload.source_text.{name}"
         try:
             value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, ValueError, RecursionError):
+        except (msgspec.DecodeError, ValueError):
             raise InvalidFieldError("not JSON", place=place) from None
+        except RecursionError:
+            value = None
+        if value is None or _depth(value) > MAX_SOURCE_DEPTH:
+            raise InvalidFieldError(f"null, or nested more than {MAX_SOURCE_DEPTH} deep", place=place)
+        kind = _SOURCE_PARTS.get(name)
+        if kind is None:
+            raise UnknownFieldError("no part of a public document", place=place)
+        is_right_kind: bool = isinstance(value, kind)
+        if not is_right_kind or not _has_parts_of(name, value):
+            raise InvalidFieldError("not what this part of a public document is", place=place)
         part = {"receipt": "pith_receipt"}.get(name, name)
         if part not in payload:
             continue
         if part == "aliases":
-            if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-                raise InvalidFieldError("aliases are a list of objects", place=place)
             value = [{key: item.get(key) for key in ("alias_kind", "alias_value")} for item in value]
         # Compared as text: Python takes true for 1, and 1.0 too.
         if msgspec.json.encode(value, order="sorted") != canonical.encode_decoded(payload[part]):

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
-from ledger.errors import NotFoundError, StoreError, SubmissionError, UnknownKeyError
+from ledger.errors import LogCorruptedError, NotFoundError, StoreError, SubmissionError, UnknownKeyError
 from ledger.events import Entry, Event
 from ledger.registry import Registry
 from ledger.rows import (
@@ -24,6 +24,9 @@ from ledger.rows import (
     EVENTS,
     HEAD,
     BatchTargets,
+    add_disclosures,
+    checked_entry_of,
+    disclosure_rows,
     entries_of_keys,
     entries_of_subject,
     entry_of,
@@ -173,7 +176,7 @@ class Store:
         for submission in submissions:
             event = submission.event
             if found := known.get(event.event_id):
-                outcomes.append(self._same(submission, found, registry))
+                outcomes.append(self._same(connection, submission, found, registry))
                 continue
             entry = Entry(head.size + len(new), received_at, event)
             try:
@@ -189,21 +192,24 @@ class Store:
             registry.add(entry)
             targets.add(entry)
             outcomes.append(Appended(entry, created=True))
-            disclosed += [
-                {"position": entry.position, "path": path, "salt": text.salt, "text": text.text}
-                for path, text in submission.disclosures.items()
-            ]
+            disclosed += disclosure_rows(entry, submission.disclosures)
         if new:
             insert_entries(connection, new, disclosed, head)
+            _redact(connection, new)
             self._registry_size = head.size + len(new)
         return outcomes
 
-    def _same(self, submission: Submission, found: Entry, registry: Registry) -> Outcome:
+    def _same(self, connection: Connection, submission: Submission, found: Entry, registry: Registry) -> Outcome:
+        event = submission.event
         try:
             if not submission.verified:
-                verify_signatures(submission.event, registry.keys)
+                check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
+                verify_signatures(event, registry.keys)
         except SubmissionError as error:
             return error
+        if submission.disclosures and found.position < head_of(connection).size:
+            # Whoever appended the bare event first must not keep its signer's texts out.
+            add_disclosures(connection, found, submission.disclosures)
         return Appended(found, created=False)
 
     def _signatures(self, event: Event) -> list[Signature]:
@@ -249,9 +255,9 @@ class Store:
         Raises:
             NotFoundError: the log does not reach so far.
         """
-        for entry in self.entries(position, position + 1):
-            return entry
-        raise NotFoundError(f"the log has no position {position}")
+        if not 0 <= position < self.head().size:
+            raise NotFoundError(f"the log has no position {position}")
+        return next(self.entries(position, position + 1))
 
     def find(self, event_id: bytes) -> Entry:
         """Return the entry of an event by its raw 32-byte id.
@@ -273,7 +279,8 @@ class Store:
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, int, bytes]]:
         """Read (position, received_at, event bytes) without parsing, in order of position."""
-        stop = self.head().size if stop is None else stop
+        size = self.head().size
+        stop = size if stop is None else min(stop, size)
         columns = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event).order_by(EVENTS.c.position)
         while start < stop:
             page_end = min(start + READ_ROWS, stop)
@@ -282,8 +289,21 @@ class Store:
             for row in page:
                 yield row[0], row[1], row[2]
             if len(page) < page_end - start:
-                return
+                raise LogCorruptedError(f"entries are missing between positions {start} and {page_end}")
             start = page_end
+
+    def checked_entries(self, start: int, stop: int) -> list[Entry]:
+        """Read a page of entries and check that the log's look-up columns say what the events say.
+
+        Raises:
+            LogCorruptedError: an entry is missing, or would be found under another name than its own.
+        """
+        with self._database.read() as connection:
+            statement = select(EVENTS).where(EVENTS.c.position >= start, EVENTS.c.position < stop)
+            rows = connection.execute(statement.order_by(EVENTS.c.position)).all()
+        if len(rows) != stop - start:
+            raise LogCorruptedError(f"entries are missing between positions {start} and {stop}")
+        return [checked_entry_of(row) for row in rows]
 
     def of_subjects(self, subjects: Iterable[str], before: int) -> dict[str, list[Entry]]:
         """Return the entries below a position about each of some subjects, in order of position."""
@@ -317,3 +337,17 @@ class Store:
             for row in connection.execute(statement):
                 found.setdefault(row.position, {})[row.path] = Disclosure(row.salt, row.text)
         return found
+
+
+def _redact(connection: Connection, new: Sequence[Entry]) -> None:
+    """Delete the private texts of events that a decision just redacted; no hash or proof depends on them."""
+    redacted = [
+        bytes.fromhex(entry.event.target[7:])
+        for entry in new
+        if entry.event.event_type == "moderation_decision" and entry.event.payload.decision == "redacted"
+    ]
+    for event_id in redacted:
+        named = select(EVENTS.c.position).where(
+            EVENTS.c.event_key == key_of_id(event_id), EVENTS.c.event_id == event_id
+        )
+        connection.execute(delete(DISCLOSURES).where(DISCLOSURES.c.position.in_(named)))

@@ -146,6 +146,6 @@ def _held(entry: Entry, registry: Registry, before: int) -> Verdict:
     key = registry.keys.find(event.signer.key_id, before)
     if policy.unverified_keys == "accepted" or key is None or key.role != "contributor":
         return COUNTED
-    if registry.keys.identifiers(key.key_id, before):
+    if event.signer.signer_id in registry.keys.identifiers(key.key_id, before):
         return COUNTED
-    return Verdict("held", "no identity was proven for the signer's key")
+    return Verdict("held", "the identity was not proven for the signer's key")

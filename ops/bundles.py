@@ -27,6 +27,7 @@ from projections.summary import equivocations, event_summary
 
 BUNDLE_TYPE: Final = "pith_open_graph_bundle"
 EXPORT_TYPE: Final = "pith_ledger_export"
+EXPORT_VERSION: Final = "1.0"
 MERGE_VERSION: Final = "pith-ledger-merge-1"
 ENTRIES_PER_FILE: Final = 10_000
 
@@ -44,11 +45,16 @@ def bundle(store: Store, subject: str) -> dict[str, Any]:
         registry.add(entry)
     judged = judged_as_of(store, subject, size, registry)
     entries = [judgement.entry for judgement in judged.judgements]
+    return bundle_of(judged, relied_on(entries, stream))
+
+
+def bundle_of(judged: Judged, key_events: list[Entry]) -> dict[str, Any]:
+    """Write a judged paper and the key events it relies on as a bundle; nothing in it comes from elsewhere."""
     created = judged.record.event.payload
     return {
         "bundle_type": BUNDLE_TYPE,
         "bundle_version": "1.0",
-        "pith_number": subject,
+        "pith_number": judged.subject,
         "short_pith_number": f"pith:{judged.suffix[:8]}",
         "canonical_record": created.canonical_record,
         "canonical_sha256": created.canonical_sha256,
@@ -57,12 +63,12 @@ def bundle(store: Store, subject: str) -> dict[str, Any]:
             {**msgspec.to_builtins(alias), "created_at": instant(judged.record.received_at)}
             for alias in created.aliases
         ],
-        "events": [_row(entry) for entry in entries],
+        "events": [_row(judgement.entry) for judgement in judged.judgements],
         "merge_version": MERGE_VERSION,
-        "registry": store.registry_name,
-        "root": stream[0].event.id_text,
-        "log_size": size,
-        "key_events": [_row(entry) for entry in relied_on(entries, stream)],
+        "registry": judged.registry.name,
+        "root": key_events[0].event.id_text,
+        "log_size": judged.before,
+        "key_events": [_row(entry) for entry in key_events],
         "state": state(judged),
     }
 
@@ -126,7 +132,7 @@ def export(store: Store, folder: Path, state_digest: str, progress: Callable[[in
         progress(stop - start)
     manifest = {
         "export_type": EXPORT_TYPE,
-        "export_version": "1.0",
+        "export_version": EXPORT_VERSION,
         "merge_version": MERGE_VERSION,
         "registry": store.registry_name,
         "root": store.entry(0).event.id_text,

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import Database, open_sqlite
-from ledger.errors import SubmissionError, UsageError
+from ledger.errors import StoreError, SubmissionError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.registry import DEFAULT_POLICY
 from ledger.store import Appended, Clock, Store, Submission, create_log
@@ -21,7 +21,7 @@ from ledger.subjects import registry_subject
 from ops.keyfiles import KeyFile, read_key, write_key
 from ops.settings import Settings
 from ops.signing import Randomness, Signatory, foreign_key
-from projections.runner import Runner, create_projections
+from projections.runner import Runner, open_projections
 
 PUBLISHED_KEYS: Final = (
     (
@@ -86,10 +86,15 @@ def open_home(settings: Settings, clock: Clock = now, random: Randomness = os.ur
     ledger = open_sqlite(settings.ledger_path)
     projections = open_sqlite(settings.projections_path, durable=False)
     try:
-        create_projections(projections)
-        return Home(settings, ledger, projections, Store(ledger), clock, random)
-    except SQLAlchemyError as error:
-        raise UsageError(f"{settings.ledger_path} is no ledger: {error.__class__.__name__}") from error
+        store = Store(ledger)
+        open_projections(store, projections)
+        return Home(settings, ledger, projections, store, clock, random)
+    except (StoreError, SQLAlchemyError) as error:
+        ledger.close()
+        projections.close()
+        raise UsageError(
+            f"it cannot be opened as a ledger: {error}", place=str(settings.data), cure="restore it from a backup"
+        ) from error
 
 
 def create_home(settings: Settings, name: str, clock: Clock = now, random: Randomness = os.urandom) -> Home:

@@ -49,14 +49,20 @@ def write_key(path: Path, found: KeyFile) -> None:
         found.key.seed().hex(),
     )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written whole under another name first: a key file is complete or not there.
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(unfinished, path)
     except FileExistsError:
         raise UsageError(f"{path} exists", cure="keys are never overwritten: choose another name") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    finally:
+        unfinished.unlink()
 
 
 def read_key(path: Path) -> KeyFile:

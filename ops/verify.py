@@ -17,12 +17,13 @@ from ledger.database import open_sqlite
 from ledger.errors import LedgerError, UsageError, VerificationError
 from ledger.events import Entry, from_value
 from ledger.keys import check_public_key, decode_signature, fingerprint, key_id, verify_receipt
-from ledger.records import Identity, check_digest, check_record, check_texts
+from ledger.records import Identity, check_digest, check_record, check_texts, snapshot_sha256
 from ledger.registry import Registry
 from ledger.signatures import parse_receipt
 from ledger.store import Store, create_log
+from ledger.subjects import registry_subject
 from ledger.verification import Head, verify_entries
-from ops.bundles import BUNDLE_TYPE, EXPORT_TYPE, state
+from ops.bundles import BUNDLE_TYPE, EXPORT_TYPE, EXPORT_VERSION, MERGE_VERSION, bundle_of
 from ops.home import PUBLISHED_KEYS
 from ops.importers.strict import decode_object
 from projections.judged import RecordState, fold, judge
@@ -87,7 +88,20 @@ def verify_document(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> l
         key = _receipt_key(receipt.key_id, receipt.public_key_fingerprint, keys)
         verify_receipt(key, identity.digest, decode_signature(receipt.signature_b64, "receipt.signature_b64"))
         done.append(f"signature: the receipt is signed by {receipt.key_id} ({key.hex()})")
+    with _step("integrity"):
+        done += _integrity(document.get("graph_snapshot"))
     return done
+
+
+def _integrity(graph: Any) -> list[str]:
+    """Check the hash over the detectors and findings that a document shows (public protocol, snapshot rule)."""
+    block = graph.get("integrity") if isinstance(graph, Mapping) else None
+    if not isinstance(block, Mapping) or not block.get("available"):
+        return []
+    shown = {"detectors": block["detectors_run"], "findings": block["findings"]}
+    if snapshot_sha256(shown) != block["snapshot_sha256"]:
+        raise VerificationError("integrity", "the findings do not hash to their snapshot_sha256")
+    return [f"integrity: {len(block['findings'])} findings hash to their snapshot_sha256"]
 
 
 def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
@@ -95,11 +109,14 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
     identity = _record(bundle)
     done = [f"number: {identity.number} is the hash of the canonical record"]
     with _step("canonical form"):
-        if bundle.get("merge_version") != "pith-ledger-merge-1" or "key_events" not in bundle:
+        if bundle.get("merge_version") != MERGE_VERSION or "key_events" not in bundle:
             raise UsageError("this bundle follows merge rules that nobody has published", place="merge_version")
         key_events = [_bundled(row) for row in bundle["key_events"]]
         entries = [_bundled(row) for row in bundle["events"]]
-        size = bundle["log_size"]
+        registry, size = Registry(registry_subject(bundle["registry"])[14:]), _whole(bundle["log_size"])
+        for entry in (*key_events, *entries):
+            if entry.position >= size or entry.event.subject not in (identity.number, registry.subject):
+                raise VerificationError("canonical form", f"position {entry.position} has no place in this bundle")
     done.append(f"canonical form: {len(entries)} events and {len(key_events)} key events are well formed")
     with _step("root"):
         begins_with = key_events[0].event.id_text if key_events else ""
@@ -107,7 +124,6 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
             raise VerificationError("root", f"the log begins with {begins_with}, not {root or bundle['root']}")
     pinned = "as you asked" if root else "by its own word: pin it with --root"
     done.append(f"root: {begins_with}, {pinned}")
-    registry = Registry(bundle["registry"])
     targets = _Targets()
     _verify_sparse([*key_events, *entries], registry, targets)
     done.append(f"signatures: all of them hold, and every event was admissible where it stands in {registry.name}")
@@ -115,8 +131,10 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
         judged = judge(targets.state(identity.number), registry, size)
         if judged is None:
             raise VerificationError("state", "the bundle holds no record_created that counts")
-        if canonical.encode(state(judged)) != canonical.encode(bundle["state"]):
-            raise VerificationError("state", "the stated status does not follow from the events", place="state")
+        rebuilt = bundle_of(judged, key_events)
+        for name in (*rebuilt, *bundle):
+            if _comparable(rebuilt.get(name)) != _comparable(bundle.get(name)):
+                raise VerificationError("state", "it does not follow from the events", place=name)
     done.append("state: status, summary and verdicts follow from these events by pith-ledger-merge-1")
     done.append("open: a bundle alone cannot show that nothing else was appended about this paper")
     return done
@@ -128,10 +146,13 @@ def verify_export(folder: Path, root: str | None, progress: Progress) -> list[st
         manifest = decode_object((folder / "manifest.json").read_bytes())
         if manifest.get("export_type") != EXPORT_TYPE:
             raise UsageError("the manifest is none of an export", place=str(folder))
+        if (manifest["export_version"], manifest["merge_version"]) != (EXPORT_VERSION, MERGE_VERSION):
+            raise UsageError("this export follows other rules than pith-ledger-merge-1", place="merge_version")
+        name, stated_digest = registry_subject(manifest["registry"])[14:], manifest["state_digest"]
     with TemporaryDirectory(prefix="pith-verify-") as scratch:
         database = open_sqlite(Path(scratch) / "ledger.db", durable=False)
         try:
-            create_log(database, manifest["registry"])
+            create_log(database, name)
             store = Store(database)
             for page in _pages(folder):
                 store.adopt(page)
@@ -147,8 +168,8 @@ def verify_export(folder: Path, root: str | None, progress: Progress) -> list[st
             digest = replay(store, size, Path(scratch))
         finally:
             database.close()
-    if digest != manifest["state_digest"]:
-        raise VerificationError("state", f"replaying gives {digest}, the manifest says {manifest['state_digest']}")
+    if digest != stated_digest:
+        raise VerificationError("state", f"replaying gives {digest}, the manifest says {stated_digest}")
     return [
         f"entries: {size} in order, each signature holds and each was admissible where it stands",
         f"root: {begins_with}" + ("" if root else ", by its own word: pin it with --root"),
@@ -216,9 +237,20 @@ def _bundled(row: Mapping[str, Any]) -> Entry:
 
 
 def _entry(position: Any, received_at: Any, value: Mapping[str, Any]) -> Entry:
-    if type(position) is not int or type(received_at) is not int or position < 0 or received_at < 0:
-        raise VerificationError("canonical form", "position and received_at are whole numbers")
-    return Entry(position, received_at, from_value(value))
+    return Entry(_whole(position), _whole(received_at), from_value(value))
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= canonical.MAX_INTEGER:
+        raise VerificationError("canonical form", f"{str(value)[:40]} is no position, size or time")
+    return value
+
+
+def _comparable(part: Any) -> bytes:
+    """Return the canonical bytes of a part of a bundle; the order in which events are listed says nothing."""
+    if isinstance(part, list) and all(isinstance(item, Mapping) and "position" in item for item in part):
+        part = sorted(part, key=lambda item: _whole(item["position"]))
+    return canonical.encode(part)
 
 
 def _pages(folder: Path) -> Iterator[list[Entry]]:
@@ -245,7 +277,7 @@ def _step(name: str, place: str = "") -> Iterator[None]:
         raise
     except LedgerError as error:
         raise VerificationError(name, error.message, place=error.place or place, cure=error.cure) from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise VerificationError(name, f"a part is missing or of the wrong kind: {error}", place=place) from error
     except OSError as error:
         raise VerificationError(name, f"cannot be read: {error.strerror}", place=str(error.filename)) from error

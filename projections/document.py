@@ -64,7 +64,8 @@ def document(judged: Judged, *, anchored_size: int = 0) -> dict[str, Any]:
     record = created.canonical_record
     status = verification_status(judged, anchored_size=anchored_size)
     graph = newest_graph(judged)
-    updates = judged.counted("record_created", "record_updated")
+    # A record whose registry's key was stolen does not count, but what it says of the paper is still shown.
+    updates = judged.counted("record_created", "record_updated") or [judged.record]
     text = {name: part for entry in updates for name, part in _source_text(entry).items()}
     row_times = msgspec.json.decode(text["row_times"]) if "row_times" in text else {}
     created_at = instant(judged.record.received_at)
@@ -98,8 +99,10 @@ def document(judged: Judged, *, anchored_size: int = 0) -> dict[str, Any]:
         "updated_at": _updated_at(judged, row_times),
     }
     if "verification_status" in text:
+        # Compared without the log's anchored size, which readers join later: the same then as now.
+        ours = msgspec.to_builtins(verification_status(judged))
         published = msgspec.json.decode(text["verification_status"])
-        if any(found["verification_status"].get(name) != value for name, value in published.items()):
+        if any(ours.get(name) != value for name, value in published.items()):
             found["source_status"] = msgspec.Raw(text["verification_status"].encode())
     if contradictions := equivocations(judged):
         found["equivocations"] = contradictions

@@ -25,11 +25,23 @@ class RecordState:
 
     subject: str
     _entries: dict[int, Entry] = field(default_factory=dict)
+    _by_id: dict[bytes, Entry] = field(default_factory=dict)
+    _about: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    _record: Entry | None = None
 
     def fold(self, entry: Entry) -> RecordState:
         """Add an entry about this paper; the same entry again changes nothing."""
-        if entry.event.subject == self.subject:
-            self._entries[entry.position] = entry
+        event = entry.event
+        if event.subject != self.subject:
+            return self
+        self._entries[entry.position] = entry
+        known = self._by_id.get(event.event_id)
+        if known is None or entry.position < known.position:
+            self._by_id[event.event_id] = entry
+        if event.event_type in ("moderation_decision", "withdrawal"):
+            self._about.setdefault(event.target, {})[entry.position] = entry
+        elif event.event_type == "record_created" and (self._record is None or entry.position < self._record.position):
+            self._record = entry
         return self
 
     def __iter__(self) -> Iterator[Entry]:
@@ -37,18 +49,13 @@ class RecordState:
         return (self._entries[position] for position in sorted(self._entries))
 
     def record(self, subject: str) -> Entry | None:
-        return next((entry for entry in self if entry.event.event_type == "record_created"), None)
+        return self._record
 
     def event(self, subject: str, event_id: bytes) -> Entry | None:
-        return next((entry for entry in self if entry.event.event_id == event_id), None)
+        return self._by_id.get(event_id)
 
     def about(self, event_id: bytes) -> Iterable[Entry]:
-        target = f"sha256:{event_id.hex()}"
-        return (
-            entry
-            for entry in self
-            if entry.event.target == target and entry.event.event_type in ("moderation_decision", "withdrawal")
-        )
+        return self._about.get(f"sha256:{event_id.hex()}", {}).values()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from sqlalchemy import Table
 
+from ledger.subjects import source_aliases
 from ledger.tables import table_of
 from projections.document import document
 from projections.judged import Judged
@@ -71,7 +72,11 @@ class Aliases:
     tables = (ALIASES,)
 
     def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
-        pairs = {(alias.alias_kind, alias.alias_value) for alias in judged.record.event.payload.aliases}
+        source = judged.record.event.payload.canonical_record["source"]
+        derived = source_aliases(source["kind"], source["id"], source["version"], judged.suffix)
+        pairs = {(alias.kind, alias.value) for alias in derived}
+        for entry in judged.counted("record_created"):
+            pairs |= {(alias.alias_kind, alias.alias_value) for alias in entry.event.payload.aliases}
         pairs |= {
             (entry.event.payload.alias_kind, entry.event.payload.alias_value) for entry in judged.counted("alias_added")
         }

@@ -45,7 +45,6 @@ class Citation:
     relationship: str
     claim_id: str
     event_id: str
-    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def judged_as_of(store: Store, subject: str, position: int, registry: Registry) 
 
 
 def citations(database: Database, subject: str) -> tuple[list[Citation], list[Citation]]:
-    """Return the signed citations of a paper (incoming) and by it (outgoing), in order of position."""
+    """Return the counted citations of a paper (incoming) and by it (outgoing), in order of position."""
     with database.read() as connection:
         generation = _generation(connection, "citations")
         names = [subject, *(f"{alias.kind}:{alias.value}" for alias in _aliases(connection, subject))]
@@ -132,7 +131,7 @@ def citations(database: Database, subject: str) -> tuple[list[Citation], list[Ci
                     RECORDS.c.generation == _generation(connection, "records"),
                 ),
             )
-            .where(CITATIONS.c.generation == generation)
+            .where(CITATIONS.c.generation == generation, CITATIONS.c.status == "counted")
             .order_by(CITATIONS.c.position)
         )
         incoming = connection.execute(columns.where(CITATIONS.c.suffix == subject[10:])).all()
@@ -224,7 +223,7 @@ def _aliases(connection: Connection, subject: str) -> list[Alias]:
 
 
 def _citation(row: Row[Any]) -> Citation:
-    return Citation(row.subject, row.citing, row.relationship, row.claim_id, row.event_id, row.status)
+    return Citation(row.subject, row.citing, row.relationship, row.claim_id, row.event_id)
 
 
 def _anchored(found: Document) -> Document:

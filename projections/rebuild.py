@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from ledger.database import Database, open_sqlite
-from ledger.errors import NotFoundError
+from ledger.errors import NotFoundError, ProjectionError
 from ledger.store import Store
 from projections.projectors import PROJECTORS, SEARCH_ROWS
 from projections.runner import CURSORS, Progress, Runner, create_projections
@@ -47,17 +47,24 @@ def rebuild(store: Store, database: Database, names: list[str], progress: Progre
         if name not in PROJECTORS:
             raise NotFoundError(f"there is no projection {name!r}", cure=f"use one of {', '.join(PROJECTORS)}")
     names = names or list(PROJECTORS)
-    Runner(store, database).catch_up()
+    if len(_active_cursors(database)) == 1:
+        Runner(store, database).catch_up()
+    else:
+        names = list(PROJECTORS)  # projections that stand apart can only be built anew, all of them
     generations = {name: _begin(database, name) for name in names}
     runner = Runner(store, database)
-    cursor = _active_cursor(database)
-    runner.run(generations, 0, cursor, progress, as_of=cursor)
+    cursor = max(_active_cursors(database))
+    if not runner.run(generations, 0, cursor, progress, as_of=cursor):
+        raise _overtaken()
     while True:
         with database.write() as connection:
-            active = _cursor(connection)
+            active = max(_cursors(connection))
             if active == cursor:
+                if not all(_exists(connection, name, generation) for name, generation in generations.items()):
+                    raise _overtaken()
                 return [_switch(connection, name, generation, cursor) for name, generation in generations.items()]
-        runner.run(generations, cursor, active, progress)
+        if not runner.run(generations, cursor, active, progress):
+            raise _overtaken()
         cursor = active
 
 
@@ -105,6 +112,12 @@ def _content(connection: Connection, projection: str, generation: int) -> Iterat
             yield from connection.execute(rows.execution_options(yield_per=500))
 
 
+def _overtaken() -> ProjectionError:
+    return ProjectionError(
+        "another rebuild was begun meanwhile and took this one's place", cure="let one finish before the next"
+    )
+
+
 def _begin(database: Database, name: str) -> int:
     with database.write() as connection:
         _forget(connection, name)
@@ -113,6 +126,11 @@ def _begin(database: Database, name: str) -> int:
         row = {"projection": name, "generation": generation, "cursor": 0, "active": False, "error": ""}
         connection.execute(insert(CURSORS).values(row))
     return generation
+
+
+def _exists(connection: Connection, name: str, generation: int) -> bool:
+    own = (CURSORS.c.projection == name) & (CURSORS.c.generation == generation)
+    return connection.execute(select(CURSORS.c.cursor).where(own)).first() is not None
 
 
 def _switch(connection: Connection, name: str, generation: int, position: int) -> Rebuilt:
@@ -140,11 +158,10 @@ def _forget(connection: Connection, name: str) -> None:
         connection.execute(delete(CURSORS).where(CURSORS.c.projection == name, CURSORS.c.generation == generation))
 
 
-def _cursor(connection: Connection) -> int:
-    cursor: int = connection.execute(select(func.min(CURSORS.c.cursor)).where(CURSORS.c.active)).scalar_one()
-    return cursor
+def _cursors(connection: Connection) -> set[int]:
+    return set(connection.execute(select(CURSORS.c.cursor).where(CURSORS.c.active)).scalars())
 
 
-def _active_cursor(database: Database) -> int:
+def _active_cursors(database: Database) -> set[int]:
     with database.read() as connection:
-        return _cursor(connection)
+        return _cursors(connection)

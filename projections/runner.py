@@ -8,24 +8,25 @@ point and goes on from its cursor; two runners take turns by the database's writ
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, text, update
 
 from ledger.database import Database, create_tables
-from ledger.errors import LedgerError, ProjectionError
+from ledger.errors import ProjectionError, StoreError
 from ledger.events import Entry
 from ledger.payloads import IdentityEvidence, KeyRevoked, PolicySet
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.subjects import is_number
 from ledger.tables import table_of
-from projections.judged import Judged, RecordState, fold, judge
+from projections.judged import RecordState, fold, judge
 from projections.projectors import PROJECTORS, RECORD_SIGNERS, RECORDS, SEARCH_ROWS, Projector, Row
-from projections.tables import SEARCH_INDEX, CursorRow, ProjectionTable
+from projections.tables import SEARCH_INDEX, CursorRow, LogRow, ProjectionTable
 
 CURSORS: Final = table_of(CursorRow)
+LOG: Final = table_of(LogRow)
 BATCH: Final = 1_000
 Progress = Callable[[int], None]
 """Called with the number of entries read since the last call."""
@@ -35,11 +36,48 @@ def create_projections(database: Database) -> None:
     """Create the projections' tables, and a first active generation of each projection."""
     create_tables(database, ProjectionTable.metadata, SEARCH_INDEX)
     with database.write() as connection:
-        known = set(connection.execute(select(CURSORS.c.projection)).scalars())
-        for name in PROJECTORS:
-            if name not in known:
-                row = {"projection": name, "generation": 1, "cursor": 0, "active": True, "error": ""}
-                connection.execute(insert(CURSORS).values(row))
+        _begin_all(connection)
+
+
+def open_projections(store: Store, database: Database) -> None:
+    """Make sure the projections are of this log; create them where they are missing.
+
+    What was projected from another log, or from more than this log now holds (a restored backup), is
+    thrown away: it can be built again.
+    """
+    size = store.head().size
+    root = store.entry(0).event.event_id if size else bytes(32)
+    if _belong_to(database, root, size):
+        return
+    create_tables(database, ProjectionTable.metadata, SEARCH_INDEX)
+    with database.write() as connection:
+        for table in ProjectionTable.metadata.sorted_tables:
+            connection.execute(delete(table))
+        connection.execute(text("DELETE FROM search_text"))
+        connection.execute(insert(LOG).values(id=1, root=root))
+        _begin_all(connection)
+
+
+def _begin_all(connection: Connection) -> None:
+    known = set(connection.execute(select(CURSORS.c.projection)).scalars())
+    for name in PROJECTORS:
+        if name not in known:
+            row = {"projection": name, "generation": 1, "cursor": 0, "active": True, "error": ""}
+            connection.execute(insert(CURSORS).values(row))
+
+
+def _belong_to(database: Database, root: bytes, size: int) -> bool:
+    try:
+        with database.read() as connection:
+            known_root = connection.execute(select(LOG.c.root)).scalar()
+            active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
+    except StoreError:
+        return False  # there are no tables yet
+    return (
+        known_root == root
+        and {row.projection for row in active} == set(PROJECTORS)
+        and all(row.cursor <= size for row in active)
+    )
 
 
 class Runner:
@@ -74,8 +112,8 @@ class Runner:
         progress: Progress = lambda _: None,
         *,
         as_of: int | None = None,
-    ) -> None:
-        """Bring one generation of some projections from a cursor to a position.
+    ) -> bool:
+        """Bring one generation of some projections from a cursor to a position; False if another was faster.
 
         Args:
             as_of: judge by everything below this position from the outset, as a rebuild does; None judges
@@ -88,13 +126,14 @@ class Runner:
             try:
                 with self._database.write() as connection:
                     if not _move(connection, generations, start, end):
-                        return  # another runner is ahead
+                        return False
                     self._write(connection, generations, entries, end, as_of)
             except ProjectionError as error:
                 self._note(generations, str(error))
                 raise
             progress(end - start)
             start = end
+        return True
 
     def _learn(self, size: int) -> None:
         if size > self._registry_size:
@@ -122,30 +161,36 @@ class Runner:
         for subject, known in self._store.of_subjects(sorted(old), end).items():
             states[subject] = fold(subject, known)
         before = end if as_of is None else as_of
-        judged = [self._judge(state, before) for state in states.values()]
-        for name, generation in generations.items():
-            projector = PROJECTORS[name]
+        projectors = [PROJECTORS[name] for name in generations]
+        rows: dict[Table, list[Row]] = defaultdict(list)
+        for state in states.values():
+            for table, row in self._rows(state, before, projectors):
+                rows[table].append(row)
+        for projector in projectors:
+            generation = generations[projector.name]
             _delete(connection, projector, generation, [subject[10:] for subject in old])
-            _insert(connection, projector, generation, (paper for paper in judged if paper))
+            for table in projector.tables:
+                _insert(connection, table, [{"generation": generation, **row} for row in rows[table]])
 
-    def _judge(self, state: RecordState, before: int) -> Judged | None:
+    def _rows(self, state: RecordState, before: int, projectors: list[Projector]) -> list[tuple[Table, Row]]:
         try:
-            return judge(state, self._registry, before)
-        except LedgerError:
-            raise
+            judged = judge(state, self._registry, before)
+            return [found for projector in projectors for found in projector.rows(judged)] if judged else []
         except Exception as error:
-            raise ProjectionError(f"{state.subject} cannot be judged: {error!r}", place=state.subject) from error
+            # Whatever it is, it must stop this projection by name and touch neither the log nor the cursor.
+            raise ProjectionError(f"{state.subject} cannot be projected: {error!r}", place=state.subject) from error
 
     def _touched(self, connection: Connection, generations: dict[str, int], entry: Entry) -> set[str]:
         """Return the papers already projected whose view an entry of the registry's stream may change."""
         match entry.event.payload:
             case KeyRevoked(key_id=key):
                 found = self._registry.keys.find(key)
+                concerned = self._registry.keys.concerned(key)
                 everything = found is None or found.role in ("event", "receipt", "foreign_receipt")
             case IdentityEvidence(key_id=str() as key):
-                everything = False
+                concerned, everything = self._registry.keys.concerned(key), False
             case PolicySet():
-                key, everything = "", True
+                concerned, everything = set(), True
             case _:
                 return set()
         generation = generations.get("records") or _active(connection, "records")
@@ -153,7 +198,7 @@ class Runner:
             papers = select(RECORDS.c.subject).where(RECORDS.c.generation == generation)
         else:
             papers = select(RECORD_SIGNERS.c.subject).where(
-                RECORD_SIGNERS.c.generation == generation, RECORD_SIGNERS.c.key_id == key
+                RECORD_SIGNERS.c.generation == generation, RECORD_SIGNERS.c.key_id.in_(concerned)
             )
         return set(connection.execute(papers).scalars())
 
@@ -171,12 +216,15 @@ def _active(connection: Connection, projection: str) -> int:
 
 
 def _move(connection: Connection, generations: dict[str, int], start: int, end: int) -> bool:
-    """Move the cursors unless somebody else has; the caller's transaction holds the write lock."""
-    for name, generation in generations.items():
-        own = (CURSORS.c.projection == name) & (CURSORS.c.generation == generation)
-        if connection.execute(select(CURSORS.c.cursor).where(own)).scalar() != start:
-            return False
-        connection.execute(update(CURSORS).where(own).values(cursor=end, error=""))
+    """Move all the cursors unless somebody else has moved one; the caller's transaction holds the write lock."""
+    own = [
+        (CURSORS.c.projection == name) & (CURSORS.c.generation == generation)
+        for name, generation in generations.items()
+    ]
+    if any(connection.execute(select(CURSORS.c.cursor).where(row)).scalar() != start for row in own):
+        return False
+    for row in own:
+        connection.execute(update(CURSORS).where(row).values(cursor=end, error=""))
     return True
 
 
@@ -191,20 +239,15 @@ def _delete(connection: Connection, projector: Projector, generation: int, suffi
             connection.execute(delete(table).where(*rows))
 
 
-def _insert(connection: Connection, projector: Projector, generation: int, papers: Iterable[Judged]) -> None:
-    found: dict[Table, list[Row]] = defaultdict(list)
-    for judged in papers:
-        for table, row in projector.rows(judged):
-            found[table].append({"generation": generation, **row})
-    for table, rows in found.items():
-        if table is SEARCH_ROWS:
-            next_id = (connection.execute(select(func.max(table.c.id))).scalar() or 0) + 1
-            rows = [{"id": next_id + at, **row} for at, row in enumerate(rows)]
-            connection.execute(
-                text(
-                    "INSERT INTO search_text(rowid, title, authors, abstract) VALUES (:id, :title, :authors, :abstract)"
-                ),
-                rows,
-            )
-            rows = [{name: row[name] for name in ("id", "generation", "suffix")} for row in rows]
-        connection.execute(insert(table), rows)
+def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
+    if not rows:
+        return
+    if table is SEARCH_ROWS:
+        next_id = (connection.execute(select(func.max(table.c.id))).scalar() or 0) + 1
+        rows = [{"id": next_id + at, **row} for at, row in enumerate(rows)]
+        connection.execute(
+            text("INSERT INTO search_text(rowid, title, authors, abstract) VALUES (:id, :title, :authors, :abstract)"),
+            rows,
+        )
+        rows = [{name: row[name] for name in ("id", "generation", "suffix")} for row in rows]
+    connection.execute(insert(table), rows)

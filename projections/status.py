@@ -92,6 +92,8 @@ def person(judged: Judged, entry: Entry) -> tuple[str, str]:
     signer = entry.event.signer
     on_behalf = signer.on_behalf_of
     whom = "" if isinstance(on_behalf, msgspec.UnsetType) else on_behalf.subject
+    if signer.signer_type == "pith_registry":
+        return signer.signer_id, whom  # under whichever of its keys
     return judged.registry.keys.person(signer.key_id, signer.signer_id, judged.before), whom
 
 

@@ -30,6 +30,15 @@ class CursorRow(ProjectionTable, table=True):
     error: str = ""
 
 
+class LogRow(ProjectionTable, table=True):
+    """The log these projections are of: the raw event id of its root."""
+
+    __tablename__ = "projected_log"
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True))
+    root: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+
+
 class RecordRow(ProjectionTable, table=True):
     """The current view of a paper; `document` is JSON in the public key order, its served keys null."""
 

@@ -22,15 +22,16 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "PYTHONPYCACHEPREFIX": _CACHE.name, "PYTHONUNBUFFERED": "1", **changes}
 
 
-def module(name: str, *arguments: object, folder: Path | None = None, **changes: str) -> subprocess.Popen[bytes]:
-    """Start `python -m NAME`; its output goes into pipes."""
+def module(name: str, *arguments: object, out: int = subprocess.PIPE, **changes: str) -> subprocess.Popen[bytes]:
+    """Start `python -m NAME`; what it writes goes into pipes."""
     return subprocess.Popen(
         [sys.executable, "-m", name, *map(str, arguments)],
-        cwd=folder or ROOT,
-        env=environment(PYTHONPATH=str(ROOT), **changes),
+        cwd=ROOT,
+        env=environment(**changes),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=out,
         stderr=subprocess.PIPE,
+        start_new_session=True,  # so that a test can end it with all that it started
     )
 
 
@@ -76,5 +77,5 @@ class Pith:
         assert result.code == 0, f"pith {arguments}: {result.code}\n{result.out}\n{result.err}"
         return result
 
-    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        return module("ops", *arguments, PITH_DATA=str(self.data), **self.settings)
+    def start(self, *arguments: object, out: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        return module("ops", *arguments, out=out, PITH_DATA=str(self.data), **self.settings)

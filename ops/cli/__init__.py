@@ -5,6 +5,7 @@ Exit status: 0 fine, 1 a check failed (its step is named), 2 bad input or usage,
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -27,6 +28,9 @@ for module in (keeping, importing, signing, reading, replaying):
     module.register(app)
 
 
+INTERRUPTED = 130
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run `pith`; every error ends here as one message that says what is wrong, where and what to do."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -39,13 +43,23 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1 if isinstance(error, VerificationError | LogCorruptedError | ProjectionError) else 2)
     except typer.Exit as error:
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing may be flushed to them at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        fail(UsageError(error.strerror or str(error), place=str(error.filename or "")), as_json=as_json)
+        sys.exit(2)
     except TyperException as error:
         fail(UsageError(error.format_message(), cure="see `pith COMMAND --help`"), as_json=as_json)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
-        sys.stderr.write("interrupted; what was acknowledged is kept, run the same command again to go on\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        _say_interrupted()
+        sys.exit(INTERRUPTED)
+    if status == INTERRUPTED:
+        _say_interrupted()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say_interrupted() -> None:
+    sys.stderr.write("interrupted; what was acknowledged is kept, run the same command again to go on\n")

@@ -12,6 +12,7 @@ import typer
 from ledger.errors import InvalidFieldError, UsageError
 from ledger.keys import ROLES, SecretKey
 from ledger.payloads import SignerId
+from ledger.subjects import registry_subject
 from ops.cli.output import Json, opened, say, settings, tell
 from ops.home import OWN_ROLES, create_home, now
 from ops.importers.values import normal_orcid
@@ -53,7 +54,7 @@ def init(
 
 
 def keygen(
-    signer_id: Annotated[str, typer.Argument(help="Whose key: orcid:0000-0002-1825-0097, email:…, did:…")],
+    signer_id: Annotated[str, typer.Argument(help="Whose key: orcid:0000-0002-1825-0097, did:web:…, …")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The key file to write.")],
     role: Annotated[str, typer.Option(help="contributor, moderator or storage_checker.")] = "contributor",
     registry: Annotated[str | None, typer.Option(help="The registry it is for; default: the one in PITH_DATA.")] = None,
@@ -71,6 +72,7 @@ def keygen(
     if registry is None:
         with opened() as home:
             registry = home.store.registry_name
+    registry_subject(registry)  # refuses what is no registry's name before a file is made
     file = KeyFile(SecretKey(os.urandom(32)), registry, signer_id, role)
     write_key(output, file)
     statement = Signatory(read_key(output), now, os.urandom).statement()

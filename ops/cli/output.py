@@ -32,7 +32,8 @@ KeyOption = Annotated[
 
 WIDE = 200
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def settings() -> Settings:
@@ -50,14 +51,14 @@ def opened() -> Iterator[Home]:
 
 
 def plain(text: object) -> str:
-    """Make foreign text safe for a terminal: no control characters can reach it."""
-    return _CONTROL.sub("�", str(text))
+    """Make foreign text safe for a terminal: one line, no control characters, no change of direction."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
 
 
 def say(*lines: str) -> None:
     """Print lines for people; markup is not interpreted, so foreign text cannot style itself."""
     for line in lines:
-        console.print(plain(line), markup=False)
+        console.print(plain(line), markup=False, emoji=False)
 
 
 def show_checks(checks: list[str]) -> None:
@@ -67,7 +68,9 @@ def show_checks(checks: list[str]) -> None:
 
 def tell(value: Any) -> None:
     """Print a value as JSON, keeping key order and any verbatim parts."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    # What a terminal could take for a command stands in strings only, where an escape means the same.
+    sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def fail(error: LedgerError, *, as_json: bool) -> None:
@@ -113,7 +116,7 @@ def position_of(store: Store, as_of: str | None) -> int:
     size = store.head().size
     if as_of is None:
         return size
-    if as_of.isdigit():
+    if as_of.isascii() and as_of.isdigit():
         if int(as_of) > size:
             raise UsageError(f"the log has {size} entries, not {as_of}", place="--as-of")
         return int(as_of)
@@ -150,7 +153,7 @@ def read_argument(text: str) -> bytes:
     if text == "-":
         return sys.stdin.buffer.read()
     if not text.startswith("@"):
-        return text.encode()
+        return os.fsencode(text)
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from api.addresses import served
 from ledger.errors import NotFoundError
@@ -38,7 +39,9 @@ def show(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
         else:
             position = position_of(home.store, as_of)
             document = queries.record_as_of(home.store, named.subject, position, registry)
-        incoming, outgoing = queries.citations(home.projections, named.subject)
+        # Who cites whom is kept for the present only; a view of the past must not show what came later.
+        incoming, outgoing = queries.citations(home.projections, named.subject) if as_of is None else ([], [])
+        others = named.other_versions if as_of is None else ()
         document = served(document, home.settings.base_url)
     if json:
         tell(document)
@@ -48,9 +51,9 @@ def show(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
     for title, citations in (("cited by", incoming), ("cites", outgoing)):
         for citation in citations:
             other = citation.citing if title == "cited by" else citation.cited
-            say(f"{title:10} {citation.relationship:12} {other} ({citation.status})")
-    if named.other_versions:
-        say("", "other versions: " + ", ".join(named.other_versions))
+            say(f"{title:10} {citation.relationship:12} {other}")
+    if others:
+        say("", "other versions: " + ", ".join(others))
 
 
 def history(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
@@ -79,8 +82,8 @@ def history(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
             status,
             row["event_id"][:19],
         )
-        table.add_row(*(plain(cell) for cell in cells))
-    console.print(table, markup=False)
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    console.print(table, markup=False, emoji=False)
 
 
 def find(
@@ -114,12 +117,14 @@ def _title(home: Home, subject: str) -> tuple[str, str]:
 
 def _judged_rows(home: Home, number: str, position: int, registry: Registry) -> list[dict[str, Any]]:
     judged = queries.judged_as_of(home.store, number, position, registry)
+    now = queries.judged_as_of(home.store, number, home.store.head().size, registry)
+    shown = {judgement.entry.position for judgement in now.judgements if judgement.verdict.counts}
     texts = home.store.disclosures([judgement.entry.position for judgement in judged.judgements])
     rows = []
     for judgement in judged.judgements:
         row = _row(judgement.entry, judgement.verdict)
-        # A held text is not shown before somebody has looked at it.
-        if judgement.verdict.status != "held" and judgement.entry.position in texts:
+        # A text is shown only while its event counts now: not before somebody has looked, not after it fell.
+        if judgement.entry.position in shown & texts.keys():
             row["texts"] = {path: text.text for path, text in texts[judgement.entry.position].items()}
         rows.append(row)
     return rows

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ledger.errors import VerificationError
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.verification import Head, verify_entries
@@ -43,11 +44,15 @@ def replay(
     verify: Annotated[Mode, typer.Option(help="all: check every signature and rule; none: fold only.")] = Mode.all,
     workers: Annotated[int, typer.Option(help="Threads that check signatures.", min=1)] = os.cpu_count() or 1,
     as_of: AsOf = None,
+    root: Root = None,
     json: Json = False,
 ) -> None:
     """Fold the log from its first event and print the state digest."""
     with opened() as home:
         stop = position_of(home.store, as_of)
+        begins_with = home.store.entry(0).event.id_text
+        if root not in (None, begins_with):
+            raise VerificationError("root", f"the log begins with {begins_with}")
         started = time.perf_counter()
         if verify is Mode.all:
             with progress("verifying", stop) as advance:
@@ -81,7 +86,7 @@ def verify_log(store: Store, stop: int, workers: int, advance: Callable[[int], N
     registry, head = Registry(store.registry_name), Head(0, 0)
     with ThreadPoolExecutor(workers) as threads:
         for start in range(0, stop, BATCH):
-            entries = list(store.entries(start, min(start + BATCH, stop)))
+            entries = store.checked_entries(start, min(start + BATCH, stop))
             with store.targets_of(entries) as targets:
                 head = verify_entries(entries, registry, targets, head, threads if workers > 1 else None)
             advance(len(entries))

@@ -36,6 +36,9 @@ PRECISIONS: Final = ("year", "month", "day", "second")
 _UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\ud800-\udfff]")
 
 
+MAX_ALIASES: Final = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """One author; `name` is the name as shown, the parts are given where the source knows them."""
@@ -128,6 +131,8 @@ def draft_of(paper: Paper) -> Draft:
         raise InvalidFieldError(str(error), place="canonical_record") from None
     identity = records.identify(record)
     aliases = {*source_aliases(paper.kind, paper.ident, paper.version, identity.suffix), *paper.other_aliases}
+    if len(aliases) > MAX_ALIASES:
+        raise TooLargeError(f"{len(aliases)} aliases, {MAX_ALIASES} are allowed", place="aliases")
     return Draft(
         subject=identity.number,
         canonical_record=record,

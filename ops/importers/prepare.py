@@ -13,6 +13,7 @@ from typing import Any
 
 from ledger.errors import LedgerError, SubmissionError
 from ledger.events import Entry, Event
+from ledger.keyring import KeyHistory
 from ledger.signatures import issue_receipt, verify_signatures
 from ops.home import Home
 from ops.importers.drafts import Draft
@@ -22,7 +23,7 @@ from ops.signing import Signatory
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What one source adds: the bytes of signed events, or the reason why it is refused."""
+    """What one source adds: the bytes of signed events, and the reason why it, or a part of it, is refused."""
 
     source: Source
     subject: str
@@ -37,22 +38,29 @@ def prepare(home: Home, sources: Sequence[Source]) -> list[Prepared]:
     lines = [worked_out(source) for source in sources]
     size = home.store.head().size
     known = home.store.of_subjects({line.draft.subject for line in lines if line.draft}, size)
+    keys: KeyHistory | None = None
     prepared = []
     for source, line in zip(sources, lines, strict=True):
         draft = line.draft
         if draft is None:
             prepared.append(Prepared(source, "", error=line.error))
             continue
+        late: SubmissionError | None = None
         try:
             events = list(_difference(draft, known[draft.subject], signer, receipts))
+            try:
+                events += _graph(draft, known[draft.subject], signer)
+            except SubmissionError as error:
+                late = error  # the record is good without it
             if draft.pith_receipt is not None:
-                keys = home.store.registry().keys
+                keys = keys or home.store.registry().keys
                 for event in events:
                     verify_signatures(event, keys)
         except SubmissionError as error:
             prepared.append(Prepared(source, draft.subject, error=error, notes=draft.notes))
         else:
-            prepared.append(Prepared(source, draft.subject, tuple(event.raw for event in events), notes=draft.notes))
+            raws = tuple(event.raw for event in events)
+            prepared.append(Prepared(source, draft.subject, raws, late, draft.notes))
     return prepared
 
 
@@ -66,15 +74,19 @@ def _difference(draft: Draft, known: Sequence[Entry], signer: Signatory, receipt
     else:
         if update := _update(draft, payloads):
             yield signer.sign("record_updated", draft.subject, update)[0]
-        aliases = [(alias.alias_kind, alias.alias_value) for alias in payloads[0].aliases]
-        aliases += [
+        aliases = {(alias.alias_kind, alias.alias_value) for alias in payloads[0].aliases}
+        aliases |= {
             (entry.event.payload.alias_kind, entry.event.payload.alias_value)
             for entry in known
             if entry.event.event_type == "alias_added"
-        ]
+        }
         for alias in draft.aliases:
             if (alias["alias_kind"], alias["alias_value"]) not in aliases:
                 yield signer.sign("alias_added", draft.subject, alias)[0]
+
+
+def _graph(draft: Draft, known: Sequence[Entry], signer: Signatory) -> Iterator[Event]:
+    """Yield the snapshot event, if the source's snapshot is another than the log's newest."""
     if draft.graph is not None:
         snapshots = [entry.event.value["payload"] for entry in known if entry.event.event_type == "graph_snapshot"]
         if not snapshots or snapshots[-1] != draft.graph:

@@ -55,7 +55,7 @@ def drafts_from_record_document(raw: bytes) -> Draft:
         paper=paper,
         aliases=aliases,
         pith_receipt=receipt,
-        graph={"source_text": {name: _part(texts, name) for name in GRAPH_PARTS}},
+        graph=_graph(texts),
         source_text={
             "receipt": texts["receipt"],
             "paper": texts["paper"],
@@ -64,6 +64,13 @@ def drafts_from_record_document(raw: bytes) -> Draft:
             "verification_status": _part(texts, "verification_status"),
         },
     )
+
+
+def _graph(texts: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the snapshot's parts as they stand in the source; None where the registry has no snapshot."""
+    if texts.get("graph_snapshot") == "null":
+        return None
+    return {"source_text": {name: _part(texts, name) for name in GRAPH_PARTS}}
 
 
 def draft_from_bundle(raw: bytes) -> Draft:

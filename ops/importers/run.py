@@ -110,6 +110,7 @@ def _append(home: Home, batch: Sequence[Prepared], recent: set[str], report: Rep
     for prepared in batch:
         if prepared.subject and (prepared.subject in recent or prepared.subject in touched):
             again.append(prepared.source)  # it was compared with a log that has grown since
+            touched.add(prepared.subject)
             continue
         touched.add(prepared.subject)
         report.lines += 1
@@ -181,8 +182,17 @@ _worker: list[Home] = []
 def _start_worker(settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the import, at a batch's border
     os.nice(WORKER_NICENESS)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     collect_rarely()
     _worker[:] = [open_home(settings)]
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: a killed import must leave nobody behind."""
+    never = threading.Event()
+    while os.getppid() == parent:
+        never.wait(0.5)
+    os._exit(1)
 
 
 def _work(batch: list[Source]) -> list[Prepared]:

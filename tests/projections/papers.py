@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any, Final
 
 from ledger.events import Event
@@ -13,7 +14,7 @@ from projections.document import document, events
 from projections.judged import Judged, fold, judge
 from projections.status import VerificationStatus, attestation_state, verification_status
 from projections.summary import equivocations, event_summary
-from tests.builders import ALICE, HASH, NUMBER, OPENED, SHA256, World
+from tests.builders import ALICE, NUMBER, OPENED, SHA256, World
 from tests.logs import Log
 
 EVERYTHING: Final = {"server_signed": "accepted", "replications": "accepted", "unverified_keys": "accepted"}
@@ -86,8 +87,16 @@ def confirmed_anchor(world: World, **changes: Any) -> Event:
     return world.anchor(**{**proof_over(SHA256), **changes})
 
 
-def confirmed_checkpoint(world: World, tree_size: int) -> Event:
-    return world.checkpoint_anchor(tree_size, **proof_over(HASH))
+def note_of(world: World, tree_size: int) -> str:
+    """Return a checkpoint's note, as far as an anchor over it reads it."""
+    return f"{world.name}\n{tree_size}\n{base64.b64encode(bytes(32)).decode()}\n"
+
+
+def confirmed_checkpoint(world: World, tree_size: int, note: str | None = None) -> Event:
+    note = note_of(world, tree_size) if note is None else note
+    sha256 = hashlib.sha256(note.encode()).hexdigest()
+    anchored = {"what": "checkpoint", "sha256": sha256, "tree_size": tree_size, "note": note}
+    return world.checkpoint_anchor(tree_size, **{**proof_over(sha256), "anchored": anchored})
 
 
 def authors(*orcids: str | None) -> dict[str, Any]:

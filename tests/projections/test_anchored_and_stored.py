@@ -200,6 +200,12 @@ def test_a_checkpoint_that_claims_a_size_beyond_itself_covers_nothing_at_or_abov
     assert not status(log).externally_anchored
 
 
+@pytest.mark.parametrize("note", ["another.registry\n5\nroot\n", "no note at all"])
+def test_a_checkpoint_whose_note_states_another_size_covers_nothing(log: Log, note: str) -> None:
+    log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 9, note))
+    assert not status(log).externally_anchored
+
+
 def test_a_checkpoint_covers_only_from_where_it_was_appended(log: Log) -> None:
     anchor = log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 9))
     assert not status(log, anchor.position).externally_anchored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from ledger.database import Database, open_sqlite
-from ledger.errors import NotFoundError
+from ledger.errors import NotFoundError, ProjectionError
 from ledger.events import TYPES
 from ledger.store import Appended, Submission
 from projections import queries
@@ -302,7 +303,9 @@ def test_what_is_appended_and_projected_during_a_rebuild_is_in_it(log: Log, data
 
 
 @pytest.mark.parametrize("others", [[], ["aliases"], ["search"]], ids=["all", "aliases", "search"])
-def test_a_rebuild_during_a_rebuild_loses_no_rows(log: Log, database: Database, others: list[str]) -> None:
+def test_a_rebuild_that_another_overtakes_gives_way_and_loses_no_rows(
+    log: Log, database: Database, others: list[str]
+) -> None:
     papers = (a_record(f"Paper {at}", ident=f"2607.{at:05}") for at in range(BATCH))
     log.admit(*(log.world.record_created(record, paper) for record, paper in papers))
     caught_up(log, database)
@@ -313,5 +316,6 @@ def test_a_rebuild_during_a_rebuild_loses_no_rows(log: Log, database: Database, 
             inner.append(True)
             rebuild(log.store, database, others)
 
-    rebuild(log.store, database, [], rebuild_too)
+    with suppress(ProjectionError):  # it may give way, in words
+        rebuild(log.store, database, [], rebuild_too)
     assert state_digest(database) == replayed(log)

@@ -1,4 +1,4 @@
-"""Authors, citations, replications, graph and receipt in `verification_status`: what counts, and what does not."""
+"""Authors, graph and receipt in `verification_status`: what counts, and what does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from tests.builders import (
     MODERATOR,
     NUMBER,
     OPENED,
-    SESSION,
     SHA256,
     Who,
     a_record,
@@ -33,6 +32,10 @@ from tests.projections.papers import ORCID, authors, judged, listed, open_policy
 
 MALLORY = contributor("mallory", ALICE.signer_id)
 """Somebody who names Alice's identifier and has proven nothing."""
+
+MAIL = f"email:{HASH}"
+POSTMAN = contributor("postman", MAIL)
+OTHER = contributor("other", "orcid:0000-0001-5109-3700")
 
 
 @pytest.fixture
@@ -109,14 +112,14 @@ def test_an_attached_identifier_that_the_signer_only_names_is_a_weak_claim(lenie
 
 
 def test_another_identifier_than_the_attached_one_is_a_weak_claim(log: Log) -> None:
-    log.admit(log.world.proof_of_identity(BOB, "orcid:0000-0001-5109-3700"), log.world.author_identity())
-    log.admit(log.world.author(BOB))
+    log.admit(log.world.registration(OTHER), log.world.proof_of_identity(OTHER), log.world.author_identity())
+    log.admit(log.world.author(OTHER))
     assert (status(log).strong_author_claims, status(log).weak_author_claims) == (0, 1)
 
 
 def test_what_the_claimant_says_of_their_own_identity_is_a_weak_claim(log: Log) -> None:
-    log.admit(log.world.proof_of_identity(BOB, "orcid:0000-0001-5109-3700"), log.world.author_identity())
-    log.admit(log.world.author(BOB, identity={"orcid": ORCID}))
+    log.admit(log.world.registration(OTHER), log.world.proof_of_identity(OTHER), log.world.author_identity())
+    log.admit(log.world.author(OTHER, identity={"orcid": ORCID}))
     assert status(log).strong_author_claims == 0
 
 
@@ -170,17 +173,17 @@ def test_an_identifier_attached_to_no_position_fits_every_claim(log: Log) -> Non
 
 
 def test_a_verified_mail_address_that_a_source_attached_makes_a_claim_strong(log: Log) -> None:
-    log.admit(log.world.proof_of_identity(BOB, "email:bob@example.org"))
-    log.admit(log.world.author_identity("email:bob@example.org"), log.world.author(BOB))
+    log.admit(log.world.registration(POSTMAN), log.world.proof_of_identity(POSTMAN))
+    log.admit(log.world.author_identity(MAIL), log.world.author(POSTMAN))
     assert status(log).strong_author_claims == 1
 
 
-@pytest.mark.parametrize("kind", ["orcid", "email"])
-def test_an_identifier_that_policy_does_not_match_by_is_a_weak_claim(log: Log, kind: str) -> None:
-    identifier = {"orcid": ALICE.signer_id, "email": "email:alice@example.org"}[kind]
+@pytest.mark.parametrize(("kind", "who"), [("orcid", OTHER), ("email", POSTMAN)])
+def test_an_identifier_that_policy_does_not_match_by_is_a_weak_claim(log: Log, kind: str, who: Who) -> None:
     log.admit(log.world.policy(matching={"orcid": True, "email": True, kind: False}))
-    log.admit(log.world.proof_of_identity(ALICE, identifier), log.world.author_identity(identifier), log.world.author())
-    assert status(log).strong_author_claims == 0
+    log.admit(log.world.registration(who), log.world.proof_of_identity(who))
+    log.admit(log.world.author_identity(who.signer_id), log.world.author(who))
+    assert (status(log).strong_author_claims, status(log).weak_author_claims) == (0, 1)
 
 
 def test_metadata_does_not_match_where_policy_excludes_its_kind(log: Log) -> None:
@@ -223,148 +226,6 @@ def test_a_claim_made_before_its_key_was_revoked_counts(log: Log) -> None:
     log.admit(log.world.proof_of_identity(ALICE), log.world.author())
     log.admit(log.world.revocation(ALICE))
     assert status(log).author_attested
-
-
-# One person counts once.
-
-
-def test_equal_claims_by_one_person_count_once(lenient: Log) -> None:
-    lenient.admit(lenient.world.author(), lenient.world.author())
-    assert status(lenient).weak_author_claims == 1
-
-
-def test_claims_of_two_author_positions_by_one_person_count_twice(lenient: Log) -> None:
-    lenient.admit(lenient.world.author(author_position=1), lenient.world.author(author_position=2))
-    assert status(lenient).weak_author_claims == 2
-
-
-def test_equal_citations_by_one_person_count_once(lenient: Log) -> None:
-    lenient.admit(lenient.world.citation(), lenient.world.citation())
-    assert status(lenient).citation_signatures == 1
-
-
-def test_equal_replications_by_one_person_count_once(lenient: Log) -> None:
-    lenient.admit(lenient.world.replication(), lenient.world.replication())
-    assert status(lenient).replication_records == 1
-
-
-def test_two_people_count_twice(lenient: Log) -> None:
-    lenient.admit(lenient.world.citation(), lenient.world.citation(BOB))
-    assert status(lenient).citation_signatures == 2
-
-
-def test_a_stranger_who_names_the_same_signer_is_another_person(lenient: Log) -> None:
-    lenient.admit(lenient.world.registration(MALLORY), lenient.world.citation(), lenient.world.citation(MALLORY))
-    assert status(lenient).citation_signatures == 2
-
-
-def test_a_stranger_who_names_a_proven_signer_is_another_person(lenient: Log) -> None:
-    lenient.admit(lenient.world.proof_of_identity(ALICE), lenient.world.registration(MALLORY))
-    lenient.admit(lenient.world.citation(), lenient.world.citation(MALLORY))
-    assert status(lenient).citation_signatures == 2
-
-
-def test_two_keys_proven_for_one_identifier_are_one_person(lenient: Log) -> None:
-    lenient.admit(lenient.world.registration(MALLORY))
-    lenient.admit(lenient.world.proof_of_identity(ALICE), lenient.world.proof_of_identity(MALLORY))
-    lenient.admit(lenient.world.citation(), lenient.world.citation(MALLORY))
-    assert status(lenient).citation_signatures == 1
-
-
-ALICE_NEXT = Who(key("alice's next key"), "contributor", ALICE.signer_id)
-
-
-@pytest.mark.parametrize(
-    "proven",
-    [
-        pytest.param((), id="neither key proven"),
-        pytest.param((ALICE,), id="the old key proven"),
-        pytest.param((ALICE_NEXT,), id="the new key proven"),
-        pytest.param((ALICE, ALICE_NEXT), id="both keys proven"),
-    ],
-)
-def test_a_key_and_its_successor_are_one_person(lenient: Log, proven: tuple[Who, ...]) -> None:
-    lenient.admit(lenient.world.citation(), lenient.world.rotation(ALICE, ALICE_NEXT))
-    lenient.admit(lenient.world.citation(ALICE_NEXT), *map(lenient.world.proof_of_identity, proven))
-    assert status(lenient).citation_signatures == 1
-
-
-def test_two_sessions_that_the_registry_signs_for_are_two_people(lenient: Log) -> None:
-    registry = lenient.world.registry
-    other = {"kind": "session", "subject": HASH}
-    for session in (SESSION, other):
-        lenient.admit(lenient.world.author(registry, on_behalf_of=session))
-    assert status(lenient).weak_author_claims == 2
-
-
-def test_one_session_that_the_registry_signs_for_twice_is_one_person(lenient: Log) -> None:
-    for _ in range(2):
-        lenient.admit(lenient.world.author(lenient.world.registry, on_behalf_of=SESSION))
-    assert status(lenient).weak_author_claims == 1
-
-
-def test_one_session_is_one_person_under_whichever_of_the_registrys_keys(lenient: Log) -> None:
-    second = Who(key("second event key"), "pith_registry", lenient.world.registry.signer_id)
-    lenient.admit(lenient.world.registration(second, "event", by=lenient.world.registry))
-    for registry in (lenient.world.registry, second):
-        lenient.admit(lenient.world.author(registry, on_behalf_of=SESSION))
-    assert status(lenient).weak_author_claims == 1
-
-
-# Citations and replications.
-
-
-def test_a_paper_that_nobody_cites_or_replicates_counts_none(log: Log) -> None:
-    assert (status(log).citation_signatures, status(log).replication_records) == (0, 0)
-
-
-@pytest.mark.parametrize("change", [{"citing": "arxiv:2606.00003"}, {"relationship": "refutes"}])
-def test_a_citation_from_elsewhere_or_of_another_kind_counts_beside_the_first(
-    lenient: Log, change: dict[str, Any]
-) -> None:
-    lenient.admit(lenient.world.citation(), lenient.world.citation(**change))
-    assert status(lenient).citation_signatures == 2
-
-
-def test_a_citation_of_another_claim_is_the_same_citation(lenient: Log) -> None:
-    lenient.admit(lenient.world.citation(claim_id="C1"), lenient.world.citation(claim_id="C2"))
-    assert status(lenient).citation_signatures == 1
-
-
-def test_a_held_citation_does_not_count(log: Log) -> None:
-    log.admit(log.world.citation())
-    assert status(log).citation_signatures == 0
-
-
-def test_a_held_replication_does_not_count(log: Log) -> None:
-    log.admit(log.world.proof_of_identity(ALICE), log.world.replication())
-    assert status(log).replication_records == 0
-
-
-def test_a_replication_that_a_moderator_accepted_counts(log: Log) -> None:
-    replication = log.world.replication()
-    log.admit(replication, log.world.decision(replication))
-    assert status(log).replication_records == 1
-
-
-def test_each_artefact_of_a_replication_counts(lenient: Log) -> None:
-    made = [{"url": "https://example.org/a", "sha256": HASH}, {"url": "https://example.org/b", "sha256": SHA256}]
-    lenient.admit(lenient.world.replication(artefacts=made))
-    assert status(lenient).replication_records == 2
-
-
-def test_one_artefact_at_two_addresses_counts_once(lenient: Log) -> None:
-    made = [{"url": "https://example.org/a", "sha256": HASH}, {"url": "https://example.org/b", "sha256": HASH}]
-    lenient.admit(lenient.world.replication(artefacts=made))
-    assert status(lenient).replication_records == 1
-
-
-def test_a_formal_bridge_without_artefacts_counts_by_its_commit(lenient: Log) -> None:
-    formal = {"system": "lean4", "statement": secret("theorem"), "commit": "abc"}
-    bridge = {"kind": "formal_bridge", "outcome": "proved", "artefacts": []}
-    for commit in ("abc", "abc", "def"):
-        lenient.admit(lenient.world.replication(**bridge, formal={**formal, "commit": commit}))
-    assert status(lenient).replication_records == 2
 
 
 # The graph.
