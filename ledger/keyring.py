@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from ledger.errors import KeyExpiredError, KeyRevokedError, KeyRoleError, UnknownKeyError
@@ -116,7 +117,7 @@ class KeyHistory:
             raise KeyExpiredError(f"the key expired at {statement.not_after}", place="signer.key_id")
         if any(at < position for at in self._rotations.get(key, ())):
             raise KeyExpiredError("the key was rotated: its successor signs now", place="signer.key_id")
-        if self._standing(key, position) or self._is_void(found, position):
+        if self._revocations and (self._standing(key, position) or self._is_void(found, position)):
             raise KeyRevokedError("the key was revoked", place="signer.key_id")
         return found
 
@@ -271,6 +272,7 @@ class KeyHistory:
             found.append(successor.key_id)
 
 
+@lru_cache(maxsize=1_024)
 def microseconds(time: str) -> int:
     """Return a `YYYY-MM-DDTHH:MM:SSZ` instant as microseconds since 1970."""
     return round(datetime.fromisoformat(time).timestamp()) * 1_000_000

@@ -282,6 +282,8 @@ def _check_source_text(event: Event) -> None:
             raise InvalidFieldError("not what this part of a public document is", place=place)
         part = {"receipt": "pith_receipt"}.get(name, name)
         if part not in payload:
+            if part in ("paper", "pith_receipt"):
+                raise MissingFieldError("a source's text stands beside its value", place=f"payload.{part}")
             continue
         if part == "aliases":
             value = [{key: item.get(key) for key in ("alias_kind", "alias_value")} for item in value]

@@ -38,7 +38,7 @@ _OPENREVIEW = re.compile(r"(?:https://openreview\.net/forum\?id=|openreview:)([A
 _URL = re.compile(r"https?://[!-~]{1,2000}")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Alias:
     """Another name of a paper; `value` is in the normal form of `kind`."""
 
@@ -151,7 +151,7 @@ def source_aliases(kind: str, ident: str, version: int, suffix: str) -> list[Ali
     if kind == "arxiv":
         found.add(Alias("arxiv_version", f"{ident}v{version}"))
         found.add(Alias("doi", f"10.48550/arxiv.{ident}"))
-    return sorted(found)
+    return sorted(found, key=lambda alias: (alias.kind, alias.value))
 
 
 def check_alias(kind: str, value: str) -> None:

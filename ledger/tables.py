@@ -7,6 +7,7 @@ the whole hash, which is what slows inserts once a log outgrows the page cache. 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, UniqueConstraint
@@ -69,6 +70,7 @@ def key_of_id(event_id: bytes) -> int:
     return int.from_bytes(event_id[:8], "big", signed=True)
 
 
+@lru_cache(maxsize=8_192)
 def key_of_subject(subject: str) -> int:
     """Return the signed 64-bit look-up key of a subject."""
     return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big", signed=True)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from ledger.database import Database, open_sqlite
 from ledger.errors import StoreError, SubmissionError, UsageError
 from ledger.keys import Role, SecretKey
@@ -84,17 +82,30 @@ def open_home(settings: Settings, clock: Clock = now, random: Randomness = os.ur
             f"there is no ledger in {settings.data}", cure="make one with `pith init NAME`, or set PITH_DATA"
         )
     ledger = open_sqlite(settings.ledger_path)
-    projections = open_sqlite(settings.projections_path, durable=False)
     try:
         store = Store(ledger)
-        open_projections(store, projections)
-        return Home(settings, ledger, projections, store, clock, random)
-    except (StoreError, SQLAlchemyError) as error:
+        projections = _open_projections(settings.projections_path, store)
+    except StoreError as error:
         ledger.close()
-        projections.close()
         raise UsageError(
-            f"it cannot be opened as a ledger: {error}", place=str(settings.data), cure="restore it from a backup"
+            f"it cannot be opened as a ledger: {error.message}",
+            place=str(settings.data),
+            cure="restore it from a backup",
         ) from error
+    return Home(settings, ledger, projections, store, clock, random)
+
+
+def _open_projections(path: Path, store: Store) -> Database:
+    """Open the projections of a log; a damaged file is thrown away, since the log holds all that was in it."""
+    database = open_sqlite(path, durable=False)
+    try:
+        open_projections(store, database)
+    except StoreError:
+        database.close()
+        _remove(path)
+        database = open_sqlite(path, durable=False)
+        open_projections(store, database)
+    return database
 
 
 def create_home(settings: Settings, name: str, clock: Clock = now, random: Randomness = os.urandom) -> Home:

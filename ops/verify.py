@@ -136,7 +136,7 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
             if _comparable(rebuilt.get(name)) != _comparable(bundle.get(name)):
                 raise VerificationError("state", "it does not follow from the events", place=name)
     done.append("state: status, summary and verdicts follow from these events by pith-ledger-merge-1")
-    done.append("open: a bundle alone cannot show that nothing else was appended about this paper")
+    done.append("open: positions, times and that nothing else was appended about this paper are the registry's word")
     return done
 
 

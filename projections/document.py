@@ -142,13 +142,8 @@ def _event(judged: Judged, judgement: Judgement, strong: set[int]) -> dict[str, 
 
 
 def _name_matches(judged: Judged, name: str) -> bool:
-    for entry in judged.counted("record_created", "record_updated"):
-        paper = entry.event.payload.paper
-        if isinstance(paper, dict):
-            names = str(paper.get("authors_text", "")).split(", ")
-            if name.casefold() in (known.casefold() for known in names):
-                return True
-    return False
+    names = str(judged.paper().get("authors_text", "")).split(", ")
+    return name.casefold() in (known.casefold() for known in names)
 
 
 def _aliases(judged: Judged, text: Mapping[str, str], created_at: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from ledger.events import Entry
 from ledger.keyring import NOW
@@ -86,11 +86,20 @@ class Judged:
     def suffix(self) -> str:
         return self.subject[10:]
 
+    def paper(self) -> dict[str, Any]:
+        """Return the paper's metadata as it stands now: each update's top-level keys replace the earlier ones."""
+        found: dict[str, Any] = {}
+        for entry in self.counted("record_created", "record_updated"):
+            if isinstance(entry.event.payload.paper, dict):
+                found |= entry.event.payload.paper
+        return found
+
     def counted(self, *types: str) -> list[Entry]:
         """Return the entries of some types that count, in order of position."""
-        if len(types) == 1:
-            return self._counted.get(types[0], [])
-        return sorted((entry for kind in types for entry in self._counted.get(kind, ())), key=lambda e: e.position)
+        present = [self._counted[kind] for kind in types if kind in self._counted]
+        if len(present) < 2:
+            return present[0] if present else []
+        return sorted((entry for entries in present for entry in entries), key=lambda entry: entry.position)
 
 
 def fold(subject: str, entries: Iterable[Entry]) -> RecordState:

@@ -114,10 +114,7 @@ class Search:
     tables = (SEARCH_ROWS,)
 
     def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
-        paper: dict[str, Any] = {}
-        for entry in judged.counted("record_created", "record_updated"):
-            if isinstance(entry.event.payload.paper, Mapping):
-                paper |= entry.event.payload.paper
+        paper = judged.paper()
         row = {
             "suffix": judged.suffix,
             "title": str(paper.get("title", "")),

@@ -7,6 +7,7 @@ a full or short Pith Number, or any alias; what names several papers is answered
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from ledger.errors import AmbiguousError, InvalidFieldError, NotFoundError
 from ledger.keyring import NOW
 from ledger.registry import Registry
 from ledger.store import Store
-from ledger.subjects import Alias, interpret, parse_suffix
+from ledger.subjects import Alias, interpret, is_number, parse_suffix
 from projections.document import document
 from projections.judged import Judged, fold, judge
 from projections.projectors import ALIASES, CITATIONS, RECORDS
@@ -67,6 +68,8 @@ def resolve(database: Database, name: str) -> Named:
         suffix = parse_suffix(name)
         if suffix is not None:
             found = _by_suffix(connection, suffix)
+            if is_number(name.strip()):
+                found = [row for row in found if row.subject == name.strip()]
             if len(found) > 1:
                 raise AmbiguousError(f"{name!r} begins several numbers", [row.subject for row in found])
             if found:
@@ -145,7 +148,7 @@ def search(database: Database, words: str, limit: int = 20) -> list[Hit]:
     Raises:
         InvalidFieldError: no word to look for.
     """
-    terms = re.findall(r"\w+", words)
+    terms = re.findall(r"\w+", unicodedata.normalize("NFC", words))
     if not terms:
         raise InvalidFieldError("there is no word to look for", cure="give a word of the title, an author or an id")
     statement = text(

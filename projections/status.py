@@ -110,9 +110,10 @@ def author_claims(judged: Judged) -> tuple[list[Entry], list[Entry]]:
     Strong: an identifier proven for the signer's key equals one that a source other than the claimant
     attached to an author. The same name alone is weak.
     """
-    attached = list(_attached_identifiers(judged))
+    claims = judged.counted("author_attestation")
+    attached = list(_attached_identifiers(judged)) if claims else []
     found: dict[tuple[object, ...], tuple[Entry, bool]] = {}
-    for entry in judged.counted("author_attestation"):
+    for entry in claims:
         payload: AuthorAttestation = entry.event.payload
         position = payload.author_position if isinstance(payload.author_position, int) else None
         proven = judged.registry.keys.identifiers(entry.event.signer.key_id, judged.before)
@@ -190,13 +191,11 @@ def _storage_verified(judged: Judged) -> bool:
 def _attached_identifiers(judged: Judged) -> Iterator[tuple[str, int | None]]:
     matching = judged.registry.policy(judged.before).matching
     allowed = {"orcid": matching.orcid, "email": matching.email}
-    for entry in judged.counted("record_created", "record_updated"):
-        paper = entry.event.payload.paper
-        authors = paper.get("authors") if isinstance(paper, dict) else None
-        for at, author in enumerate(authors if isinstance(authors, list) else (), 1):
-            orcid = author.get("orcid") if isinstance(author, Mapping) else None
-            if isinstance(orcid, str) and matching.orcid:
-                yield f"orcid:{orcid}", at
+    authors = judged.paper().get("authors")
+    for at, author in enumerate(authors if isinstance(authors, list) else (), 1):
+        orcid = author.get("orcid") if isinstance(author, Mapping) else None
+        if isinstance(orcid, str) and matching.orcid:
+            yield f"orcid:{orcid}", at
     for entry in judged.counted("identity_evidence"):
         evidence: IdentityEvidence = entry.event.payload
         if allowed.get(evidence.identifier.partition(":")[0], False):

@@ -39,11 +39,11 @@ def event_summary(judged: Judged) -> dict[str, dict[str, Any]]:
 def equivocations(judged: Judged) -> list[list[str]]:
     """Return groups of event ids in which one person contradicts themself, each in order of position.
 
-    Later checks, snapshots and anchors never contradict earlier ones.
+    Later checks, snapshots and anchors never contradict earlier ones, and what was withdrawn is no longer said.
     """
     said: dict[tuple[object, ...], dict[object, list[Entry]]] = defaultdict(lambda: defaultdict(list))
     for judgement in judged.judgements:
-        if judgement.verdict.status != "refused":
+        if judgement.verdict.status not in ("refused", "withdrawn"):
             for topic, stance in _stances(judged, judgement.entry):
                 said[topic][stance].append(judgement.entry)
     groups = []

@@ -5,7 +5,6 @@ Exit status: 0 fine, 1 a check failed (its step is named), 2 bad input or usage,
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -43,10 +42,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1 if isinstance(error, VerificationError | LogCorruptedError | ProjectionError) else 2)
     except typer.Exit as error:
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; nothing may be flushed to them at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         fail(UsageError(error.strerror or str(error), place=str(error.filename or "")), as_json=as_json)
         sys.exit(2)

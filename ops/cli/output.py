@@ -50,6 +50,16 @@ def opened() -> Iterator[Home]:
         home.close()
 
 
+@contextmanager
+def _read_on() -> Iterator[None]:
+    """End quietly when whoever reads the output has seen enough of it."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
 def plain(text: object) -> str:
     """Make foreign text safe for a terminal: one line, no control characters, no change of direction."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
@@ -57,8 +67,9 @@ def plain(text: object) -> str:
 
 def say(*lines: str) -> None:
     """Print lines for people; markup is not interpreted, so foreign text cannot style itself."""
-    for line in lines:
-        console.print(plain(line), markup=False, emoji=False)
+    with _read_on():
+        for line in lines:
+            console.print(plain(line), markup=False, emoji=False)
 
 
 def show_checks(checks: list[str]) -> None:
@@ -70,7 +81,9 @@ def tell(value: Any) -> None:
     """Print a value as JSON, keeping key order and any verbatim parts."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     # What a terminal could take for a command stands in strings only, where an escape means the same.
-    sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    with _read_on():
+        sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+        sys.stdout.flush()
 
 
 def fail(error: LedgerError, *, as_json: bool) -> None:

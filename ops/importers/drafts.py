@@ -145,7 +145,8 @@ def draft_of(paper: Paper) -> Draft:
 
 def alias_rows(aliases: set[Alias]) -> list[dict[str, str]]:
     """Return aliases as the public documents list them, sorted by kind and value."""
-    return [{"alias_kind": alias.kind, "alias_value": alias.value} for alias in sorted(aliases)]
+    pairs = sorted((alias.kind, alias.value) for alias in aliases)
+    return [{"alias_kind": kind, "alias_value": value} for kind, value in pairs]
 
 
 def _paper_block(

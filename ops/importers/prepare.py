@@ -121,7 +121,8 @@ def _update(draft: Draft, payloads: Sequence[Any]) -> dict[str, Any]:
     if draft.pith_receipt is not None and draft.pith_receipt != receipt:
         update["pith_receipt"] = draft.pith_receipt
     if draft.source_text is not None and text | draft.source_text != text:
-        update["source_text"] = draft.source_text
+        # A part's text stands only beside its value, which it is checked against.
+        update |= {"source_text": draft.source_text, "paper": draft.paper, "pith_receipt": draft.pith_receipt}
     return update
 
 

@@ -64,6 +64,13 @@ def test_a_published_document_verifies_under_the_published_key(path: Path) -> No
     assert failed_step(path) == "verified"
 
 
+@pytest.mark.parametrize("name", ["findings", "detectors_run"])
+def test_a_finding_that_was_put_in_later_fails_at_the_integrity(tmp_path: Path, name: str) -> None:
+    document = json.loads(SEEDS[0].read_bytes())
+    document["graph_snapshot"]["integrity"][name].append({"verdict": "made up"})
+    assert failed_step(written(tmp_path, document)) == "integrity"
+
+
 def test_an_own_document_verifies_under_the_given_key(document: dict[str, Any], tmp_path: Path) -> None:
     assert failed_step(written(tmp_path, document), {"own": RECEIPT_KEY.public_key}) == "verified"
 
