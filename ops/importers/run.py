@@ -21,14 +21,14 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from ledger.errors import LedgerError
-from ledger.events import parse_stored
+from ledger.events import parse_own
 from ledger.store import Appended, Submission
 from ops.home import Home, collect_rarely, open_home
 from ops.importers.files import Source
 from ops.importers.prepare import Prepared, prepare
 from ops.settings import Settings
 
-BATCH: Final = 400
+BATCH: Final = 300
 WINDOW: Final = 2
 """Batches in flight for each process."""
 
@@ -120,7 +120,7 @@ def _append(home: Home, batch: Sequence[Prepared], recent: set[str], report: Rep
             report.refuse(prepared.source.number, prepared.error)
         elif not prepared.events:
             report.unchanged += 1
-        asked += [(prepared, Submission(parse_stored(raw), verified=True)) for raw in prepared.events]
+        asked += [(prepared, Submission(parse_own(raw), verified=True)) for raw in prepared.events]
     if asked:
         _settle(home, asked, report)
     for source in again:
