@@ -19,7 +19,7 @@ from ledger.errors import (
     TargetMissingError,
 )
 from ledger.events import Entry
-from ledger.keyring import Registration
+from ledger.keyring import Registration, microseconds
 from ledger.keys import Role, check_public_key, key_id
 from ledger.payloads import KeyRegistered, KeyRevoked, KeyRotated, KeyStatement
 from ledger.records import check_time
@@ -116,6 +116,14 @@ def _revoked(entry: Entry, registry: Registry) -> None:
     if revoked is None:
         raise TargetMissingError("the key is not registered here", place="payload.key_id")
     key = _signing_key(entry, registry)
+    cut = None if payload.compromised_from is None else microseconds(payload.compromised_from)
+    vouched = key.predecessor is None and key.signed_by == revoked.key_id != key.key_id
+    if vouched and cut is not None and cut <= key.received_at:
+        raise RuleViolationError(
+            "the key that signs was vouched for by the revoked key after that time and would fall with it",
+            place="payload.compromised_from",
+            cure="name a later time, or revoke with a successor made by key_rotated",
+        )
     if event.signer.signer_type == "pith_registry":
         return
     same_id = key.statement.signer_id == revoked.statement.signer_id

@@ -18,6 +18,7 @@ from ledger.events import Entry
 from ledger.keys import Role, key_id
 from ledger.payloads import IdentityEvidence, KeyRegistered, KeyRevoked, KeyRotated, KeyStatement
 
+MAX_REMEMBERED: Final = 100_000
 NOW: Final = 2**63 - 1
 """A position beyond every entry: asks for everything known."""
 
@@ -77,10 +78,12 @@ class KeyHistory:
     _rotations: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     _proofs: dict[str, dict[int, _Proof]] = field(default_factory=lambda: defaultdict(dict))
     _by_fingerprint: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _standing: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Take in one key event or identity evidence; entries of other types are passed over."""
         payload, at, signer = entry.event.payload, entry.position, entry.event.signer
+        self._standing.clear()
         match payload:
             case KeyRegistered(statement=statement, source=source):
                 self._register(entry, statement, source if isinstance(source, str) else None, None)
@@ -117,8 +120,11 @@ class KeyHistory:
             raise KeyExpiredError(f"the key expired at {statement.not_after}", place="signer.key_id")
         if any(at < position for at in self._rotations.get(key, ())):
             raise KeyExpiredError("the key was rotated: its successor signs now", place="signer.key_id")
-        if self._revocations and (self._standing(key, position) or self._is_void(found, position)):
+        revocations = self._revocations.get(key, {}).values()
+        if any(r.position < position and self._stands(r, position) for r in revocations):
             raise KeyRevokedError("the key was revoked", place="signer.key_id")
+        if self._revocations and self._is_void(found, position):
+            raise KeyRevokedError("the key that vouched for this one was compromised", place="signer.key_id")
         return found
 
     def is_cut(self, key: str, position: int, received_at: int, before: int = NOW) -> bool:
@@ -128,12 +134,7 @@ class KeyHistory:
         itself when that is null; a confirmed anchor over an entry is never earlier than its `received_at`.
         A key whose own registration is void (see `_is_void`) signs nothing that stands.
         """
-        if not self._revocations:
-            return False
-        if any(revocation.covers(position, received_at) for revocation in self._standing(key, before)):
-            return True
-        registration = self.find(key, before)
-        return registration is not None and self._is_void(registration, before)
+        return bool(self._revocations) and self._cut(key, position, received_at, -1, before)
 
     def identifiers(self, key: str, before: int = NOW) -> frozenset[str]:
         """Return the identifiers proven for a key or another of its rotation line, as `orcid:0000-0002-1825-0097`."""
@@ -165,14 +166,25 @@ class KeyHistory:
         return len(self._ancestry(key)) - 1
 
     def concerned(self, key: str) -> set[str]:
-        """Return the keys whose verdicts may change with what is known of a key: its line, and whom that revoked."""
-        found = [*self._ancestry(key)]
-        for name in found:
-            found += [successor for successor in self._rotations.get(name, {}).values() if successor not in found]
-        revoked = {
-            name for name, known in self._revocations.items() if any(r.signed_by in found for r in known.values())
-        }
-        return {*found, *revoked}
+        """Return the keys whose verdicts may change with what is known of a key.
+
+        These are the keys of its rotation line, those that any of these vouched for or revoked, and so on.
+        """
+        found, fresh = {key}, [key]
+        while fresh:
+            name = fresh.pop()
+            near = {*self._ancestry(name), *self._rotations.get(name, {}).values()}
+            near |= {
+                registration.key_id for registration in self._registrations.values() if registration.signed_by == name
+            }
+            near |= {
+                revoked
+                for revoked, known in self._revocations.items()
+                if any(r.signed_by == name for r in known.values())
+            }
+            fresh += near - found
+            found |= near
+        return found
 
     def receipt_key(self, label: str, fingerprint: str, before: int = NOW) -> Registration:
         """Return the receipt key that a pith_receipt names by key id or foreign label, and fingerprint.
@@ -201,43 +213,54 @@ class KeyHistory:
             self._by_fingerprint[name[:32]].add(name)
         return name
 
-    def _standing(self, key: str, before: int) -> list[_Revocation]:
-        """Return the revocations of a key, appended before a position, that stand."""
-        known = self._revocations.get(key, {}).values()
-        return [revocation for revocation in known if revocation.position < before and self._stands(revocation, before)]
+    def _cut(self, key: str, position: int, received_at: int, after: int, before: int) -> bool:
+        """Say whether something a key signed is void, by revocations appended between two positions."""
+        revocations = self._revocations.get(key, {}).values()
+        if any(
+            r.covers(position, received_at) and self._stands(r, before)
+            for r in revocations
+            if after < r.position < before
+        ):
+            return True
+        registration = self.find(key, before)
+        return registration is not None and self._is_void(registration, before, after)
 
     def _stands(self, revocation: _Revocation, before: int) -> bool:
         """Say whether a revocation was not signed by a key that turned out to be compromised by then.
 
-        A revoked key signs no more, so what undoes a revocation always comes after it; this ends.
+        Only what was appended after a revocation can undo it, so each question asks about a shorter log.
         """
-        return not any(
-            revocation.position < later.position < before
-            and later.covers(revocation.position, revocation.received_at)
-            and self._stands(later, before)
-            for later in self._revocations.get(revocation.signed_by, {}).values()
-        )
+        asked = revocation.position, before
+        if len(self._standing) > MAX_REMEMBERED:
+            self._standing.clear()
+        if asked not in self._standing:
+            self._standing[asked] = not self._cut(
+                revocation.signed_by, revocation.position, revocation.received_at, revocation.position, before
+            )
+        return self._standing[asked]
 
-    def _is_void(self, registration: Registration, before: int) -> bool:
+    def _is_void(self, registration: Registration, before: int, after: int = -1) -> bool:
         """Say whether a key was brought in by a key that was compromised already.
 
         A thief who holds a key can rotate it to one of their own: once the registry revokes the stolen
         key from a time before that, the rotation is void. Only the registry's word does this, or a thief
-        with an old key could unmake its holder's new one; and never against the key that speaks itself.
+        with an old key could unmake its holder's new one; and never the word of the new key itself.
         """
         at, received_at = registration.position, registration.received_at
         if registration.predecessor is None:
             voucher = registration.signed_by
-            return voucher != registration.key_id and self.is_cut(voucher, at, received_at, before)
-        for revocation in self._standing(registration.predecessor, before):
+            return voucher != registration.key_id and self._cut(voucher, at, received_at, after, before)
+        for revocation in self._revocations.get(registration.predecessor, {}).values():
             if (
-                revocation.by_registry
+                after < revocation.position < before
+                and revocation.by_registry
                 and revocation.covers(at, received_at)
                 and registration.key_id not in self._ancestry(revocation.signed_by)
+                and self._stands(revocation, before)
             ):
                 return True
         predecessor = self.find(registration.predecessor, before)
-        return predecessor is not None and self._is_void(predecessor, before)
+        return predecessor is not None and self._is_void(predecessor, before, after)
 
     def _ancestry(self, key: str) -> list[str]:
         """Return a key and those it was rotated from, newest first; positions fall, so this ends."""

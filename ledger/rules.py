@@ -255,7 +255,10 @@ def _depth(value: Any) -> int:
 def _has_parts_of(name: str, value: Any) -> bool:
     match name:
         case "aliases":
-            return all(isinstance(item, dict) for item in value)
+            names = ("alias_kind", "alias_value")
+            return all(
+                isinstance(item, dict) and all(isinstance(item.get(name), str) for name in names) for item in value
+            )
         case "row_times":
             return all(isinstance(item, str) for item in value.values())
     return True

@@ -16,7 +16,14 @@ from sqlalchemy import Connection, delete, insert, select
 
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
-from ledger.errors import LogCorruptedError, NotFoundError, StoreError, SubmissionError, UnknownKeyError
+from ledger.errors import (
+    LogCorruptedError,
+    NotFoundError,
+    StoreError,
+    SubmissionError,
+    UnknownKeyError,
+    VerificationError,
+)
 from ledger.events import Entry, Event
 from ledger.registry import Registry
 from ledger.rows import (
@@ -149,6 +156,8 @@ class Store:
                 with self._database.write() as connection:
                     head = head_of(connection)
                     registry = self._refresh(connection)
+                    for known in known_events(connection, [entry.event for entry in entries]).values():
+                        raise VerificationError("position", f"the log has this event at {known.position}", cure="")
                     targets = BatchTargets(connection, {entry.event.subject for entry in entries})
                     verify_entries(entries, registry, targets, head)
                     if entries:
@@ -177,6 +186,10 @@ class Store:
             event = submission.event
             if found := known.get(event.event_id):
                 outcomes.append(self._same(connection, submission, found, registry))
+                if found.position >= head.size and isinstance(outcomes[-1], Appended):
+                    given = {row["path"] for row in disclosed if row["position"] == found.position}
+                    texts = {path: text for path, text in submission.disclosures.items() if path not in given}
+                    disclosed += disclosure_rows(found, texts)
                 continue
             entry = Entry(head.size + len(new), received_at, event)
             try:
@@ -304,6 +317,19 @@ class Store:
         if len(rows) != stop - start:
             raise LogCorruptedError(f"entries are missing between positions {start} and {stop}")
         return [checked_entry_of(row) for row in rows]
+
+    def check_unique(self) -> None:
+        """Check that no event stands at two positions.
+
+        Raises:
+            LogCorruptedError: one does.
+        """
+        one, other = EVENTS.alias(), EVENTS.alias()
+        same = (one.c.event_key == other.c.event_key) & (one.c.position < other.c.position)
+        twice = select(one.c.position, other.c.position).where(same, one.c.event_id == other.c.event_id)
+        with self._database.read() as connection:
+            if found := connection.execute(twice.limit(1)).first():
+                raise LogCorruptedError(f"positions {found[0]} and {found[1]} hold the same event")
 
     def of_subjects(self, subjects: Iterable[str], before: int) -> dict[str, list[Entry]]:
         """Return the entries below a position about each of some subjects, in order of position."""

@@ -48,7 +48,11 @@ def verify_entries(
         VerificationError: the step (position, time, key, rule, signature) and the entry that failed.
     """
     signatures: list[tuple[Entry, Signature]] = []
+    seen: set[bytes] = set()
     for entry in entries:
+        if entry.event.event_id in seen:
+            raise _failed("position", entry, "the same event stands at an earlier position")
+        seen.add(entry.event.event_id)
         if entry.position != head.size:
             raise VerificationError("position", f"expected {head.size}, found {entry.position}")
         if entry.received_at < head.received_at:

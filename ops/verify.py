@@ -203,9 +203,13 @@ def _verify_sparse(entries: Iterable[Entry], registry: Registry, targets: _Targe
     """Verify entries that are not all of a log: in order, but with gaps between their positions."""
     received_at = 0
     last = -1
+    seen: set[bytes] = set()
     for entry in sorted(entries, key=lambda entry: entry.position):
         if entry.position == last:
             raise VerificationError("position", f"two events claim position {last}")
+        if entry.event.event_id in seen:
+            raise VerificationError("position", f"{entry.event.id_text} stands at two positions")
+        seen.add(entry.event.event_id)
         verify_entries([entry], registry, targets, Head(entry.position, received_at))
         last, received_at = entry.position, entry.received_at
 

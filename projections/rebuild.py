@@ -60,7 +60,9 @@ def rebuild(store: Store, database: Database, names: list[str], progress: Progre
         with database.write() as connection:
             active = max(_cursors(connection))
             if active == cursor:
-                if not all(_exists(connection, name, generation) for name, generation in generations.items()):
+                if not all(
+                    _stands_at(connection, name, generation, cursor) for name, generation in generations.items()
+                ):
                     raise _overtaken()
                 return [_switch(connection, name, generation, cursor) for name, generation in generations.items()]
         if not runner.run(generations, cursor, active, progress):
@@ -128,9 +130,9 @@ def _begin(database: Database, name: str) -> int:
     return generation
 
 
-def _exists(connection: Connection, name: str, generation: int) -> bool:
+def _stands_at(connection: Connection, name: str, generation: int, cursor: int) -> bool:
     own = (CURSORS.c.projection == name) & (CURSORS.c.generation == generation)
-    return connection.execute(select(CURSORS.c.cursor).where(own)).first() is not None
+    return connection.execute(select(CURSORS.c.cursor).where(own)).scalar() == cursor
 
 
 def _switch(connection: Connection, name: str, generation: int, position: int) -> Rebuilt:

@@ -45,16 +45,20 @@ def open_projections(store: Store, database: Database) -> None:
     What was projected from another log, or from more than this log now holds (a restored backup), is
     thrown away: it can be built again.
     """
-    size = store.head().size
-    root = store.entry(0).event.event_id if size else bytes(32)
-    if _belong_to(database, root, size):
-        return
+    try:
+        with database.read() as connection:
+            if _belong_to(connection, store):
+                return
+    except StoreError:
+        pass  # there are no tables yet
     create_tables(database, ProjectionTable.metadata, SEARCH_INDEX)
     with database.write() as connection:
+        if _belong_to(connection, store):
+            return
         for table in ProjectionTable.metadata.sorted_tables:
             connection.execute(delete(table))
         connection.execute(text("DELETE FROM search_text"))
-        connection.execute(insert(LOG).values(id=1, root=root))
+        connection.execute(insert(LOG).values(id=1, root=_root(store)))
         _begin_all(connection)
 
 
@@ -66,18 +70,19 @@ def _begin_all(connection: Connection) -> None:
             connection.execute(insert(CURSORS).values(row))
 
 
-def _belong_to(database: Database, root: bytes, size: int) -> bool:
-    try:
-        with database.read() as connection:
-            known_root = connection.execute(select(LOG.c.root)).scalar()
-            active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
-    except StoreError:
-        return False  # there are no tables yet
+def _belong_to(connection: Connection, store: Store) -> bool:
+    known_root = connection.execute(select(LOG.c.root)).scalar()
+    active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
+    size = store.head().size  # looked up last: others may append and project at this very moment
     return (
-        known_root == root
+        known_root == _root(store)
         and {row.projection for row in active} == set(PROJECTORS)
         and all(row.cursor <= size for row in active)
     )
+
+
+def _root(store: Store) -> bytes:
+    return store.entry(0).event.event_id if store.head().size else bytes(32)
 
 
 class Runner:
@@ -96,13 +101,16 @@ class Runner:
             ProjectionError: a paper cannot be projected; its reason is kept with the cursor.
         """
         stop = self._store.head().size if stop is None else stop
-        with self._database.read() as connection:
-            active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
-        cursors = {row.cursor for row in active}
-        if len(cursors) != 1:
-            raise ProjectionError(f"the active projections stand at different positions {sorted(cursors)}")
-        self.run({row.projection: row.generation for row in active}, cursors.pop(), stop, progress)
-        return stop
+        while True:
+            with self._database.read() as connection:
+                active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
+            cursors = {row.cursor for row in active}
+            if len(cursors) != 1:
+                raise ProjectionError(f"the active projections stand at different positions {sorted(cursors)}")
+            cursor: int = cursors.pop()
+            # Another runner may be faster, or a rebuild may switch: then look again from where it stands.
+            if cursor >= stop or self.run({row.projection: row.generation for row in active}, cursor, stop, progress):
+                return max(cursor, stop)
 
     def run(
         self,

@@ -63,6 +63,19 @@ ALICE: Final = contributor("alice", "orcid:0000-0002-1825-0097")
 BOB: Final = contributor("bob")
 CHECKER: Final = contributor("checker")
 MODERATOR: Final = Who(key("moderator"), "moderator", "name:moderator")
+CAROL: Final = contributor("carol")
+"""Somebody whose key no log knows from the start."""
+
+MALLORY: Final = contributor("mallory", ALICE.signer_id)
+"""Somebody who names Alice's identifier and has proven nothing."""
+
+SUCCESSOR: Final = Who(key("successor"), "contributor", ALICE.signer_id)
+"""Alice with the key that follows her first."""
+
+
+def as_signer(who: Who, signer_type: str) -> Who:
+    """Return somebody who signs with the same key as another type of signer."""
+    return Who(who.key, signer_type, who.signer_id)
 
 
 def a_record(
@@ -93,6 +106,9 @@ def a_record(
 RECORD, PAPER = a_record()
 NUMBER: Final = records.identify(RECORD).number
 SHA256: Final = records.identify(RECORD).digest.hex()
+
+OTHER_RECORD, OTHER_PAPER = a_record(title="Another paper", ident="2606.00003")
+OTHER_NUMBER: Final = records.identify(OTHER_RECORD).number
 
 
 def seal(body: Mapping[str, Any], signer: SecretKey) -> dict[str, Any]:

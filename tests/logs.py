@@ -134,3 +134,9 @@ class Log:
     def status(self, event: Event, before: int = NOW) -> str:
         """Return what became of an event, as seen before a position."""
         return self.verdict(self.store.find(event.event_id), before).status
+
+
+def fault(log: Log, event: Event) -> tuple[type[SubmissionError], str]:
+    """Append an event that must be refused; return by which error and at which place."""
+    error = log.refusal(event)
+    return type(error), error.place

@@ -112,7 +112,7 @@ def find(
 def _title(home: Home, subject: str) -> tuple[str, str]:
     document = queries.record(home.projections, subject, home.store.registry())
     paper = msgspec.json.decode(document["paper"])
-    return paper["title"], paper.get("authors_text", "")
+    return paper.get("title", ""), paper.get("authors_text", "")
 
 
 def _judged_rows(home: Home, number: str, position: int, registry: Registry) -> list[dict[str, Any]]:
@@ -147,13 +147,14 @@ def _row(entry: Entry, verdict: Verdict) -> dict[str, Any]:
 def show_record(found: dict[str, Any]) -> None:
     """Print a record document for people."""
     paper, source, status = found["paper"], found["source"], found["verification_status"]
+    submitted_at = found["canonical_record"]["metadata"]["submitted_at"]
     say(
-        paper["title"],
-        paper["authors_text"],
+        paper.get("title", ""),
+        paper.get("authors_text", ""),
         "",
         f"{found['pith_number']}   {found['attestation_state']}",
         f"sha256 {found['canonical_sha256']}",
-        f"{source['kind']} {source['id']} version {source['version']}, {paper['submitted_at']}",
+        f"{source['kind']} {source['id']} version {source['version']}, {submitted_at}",
         "",
     )
     for name, value in status.items():

@@ -83,6 +83,7 @@ def replay(
 
 def verify_log(store: Store, stop: int, workers: int, advance: Callable[[int], None]) -> None:
     """Check every entry of a log below a position; raises VerificationError at the first that fails."""
+    store.check_unique()
     registry, head = Registry(store.registry_name), Head(0, 0)
     with ThreadPoolExecutor(workers) as threads:
         for start in range(0, stop, BATCH):

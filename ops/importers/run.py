@@ -69,8 +69,8 @@ class Report:
 
 def import_sources(home: Home, sources: Iterable[Source], report: Report, progress: Progress) -> None:
     """Append what the sources add to the log; refused ones are reported, the others kept."""
-    started = time.perf_counter()
-    marks = [(report.lines, 0.0)]
+    started = time.perf_counter() - report.seconds  # of the files before this one
+    marks = [(report.lines, report.seconds)]
     recent: deque[set[str]] = deque(maxlen=WINDOW * _processes() + 1)
     workers = 0
     try:

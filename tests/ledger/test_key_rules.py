@@ -23,28 +23,8 @@ from ledger.errors import (
     UnknownKeyError,
     WeakKeyError,
 )
-from ledger.events import Event
-from tests.builders import ALICE, BOB, CHECKER, MODERATOR, Who, contributor, key
-from tests.logs import Log
-
-CAROL = contributor("carol")
-MALLORY = contributor("mallory", ALICE.signer_id)
-SUCCESSOR = Who(key("successor"), "contributor", ALICE.signer_id)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-def fault(log: Log, event: Event) -> tuple[type[SubmissionError], str]:
-    error = log.refusal(event)
-    return type(error), error.place
-
-
-def as_signer(who: Who, signer_type: str) -> Who:
-    return Who(who.key, signer_type, who.signer_id)
-
+from tests.builders import ALICE, BOB, CAROL, CHECKER, MALLORY, MODERATOR, SUCCESSOR, Who, as_signer, contributor, key
+from tests.logs import Log, fault
 
 # The root.
 

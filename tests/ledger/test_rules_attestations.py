@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from ledger.errors import (
     TargetMissingError,
 )
 from ledger.events import Event
-from ledger.records import identify
 from ledger.store import Appended
 from ops.regtest import stamp
 from tests.builders import (
@@ -31,28 +29,16 @@ from tests.builders import (
     HASH,
     MODERATOR,
     NUMBER,
+    OTHER_NUMBER,
+    OTHER_PAPER,
+    OTHER_RECORD,
     SESSION,
     SHA256,
-    a_record,
     key,
     nonce,
     secret,
 )
-from tests.logs import Log
-
-OTHER, OTHER_PAPER = a_record(title="Another paper", ident="2606.00003")
-OTHER_NUMBER = identify(OTHER).number
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-def fault(log: Log, event: Event) -> tuple[type[SubmissionError], str]:
-    error = log.refusal(event)
-    return type(error), error.place
-
+from tests.logs import Log, fault
 
 # timestamp_anchor
 
@@ -220,7 +206,7 @@ def test_what_is_not_in_the_log_cannot_be_spoken_about(log: Log, event_type: str
 
 @pytest.mark.parametrize("event_type", ["challenge", "response", "withdrawal", "decision"])
 def test_what_is_said_of_another_paper_cannot_be_spoken_about(log: Log, event_type: str) -> None:
-    log.admit(log.world.record_created(OTHER, OTHER_PAPER))
+    log.admit(log.world.record_created(OTHER_RECORD, OTHER_PAPER))
     other = log.world.event(ALICE, "challenge", {"about": "x", "text": secret("y")}, subject=OTHER_NUMBER, target="C1")
     log.admit(other)
     assert fault(log, getattr(log.world, event_type)(other)) == (TargetMissingError, "target")

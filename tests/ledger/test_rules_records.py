@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,6 @@ from ledger.errors import (
     TooLargeError,
     UnknownKeyError,
 )
-from ledger.events import Event
 from ledger.records import identify
 from ledger.signatures import issue_receipt
 from ledger.subjects import registry_subject
@@ -31,27 +29,15 @@ from tests.builders import (
     ALICE,
     HASH,
     OPENED,
+    OTHER_NUMBER,
+    OTHER_PAPER,
+    OTHER_RECORD,
     PAPER,
     SHA256,
-    a_record,
     key,
     secret,
 )
-from tests.logs import Log
-
-OTHER, OTHER_PAPER = a_record(title="Another paper", ident="2606.00003")
-OTHER_NUMBER = identify(OTHER).number
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-def fault(log: Log, event: Event) -> tuple[type[SubmissionError], str]:
-    error = log.refusal(event)
-    return type(error), error.place
-
+from tests.logs import Log, fault
 
 # Every event.
 
@@ -99,7 +85,7 @@ def _claim() -> dict[str, Any]:
 
 
 def test_a_record_under_another_number_is_refused(log: Log) -> None:
-    event = log.world.record_created(OTHER, OTHER_PAPER, subject=f"pith:2026:{'A' * 26}")
+    event = log.world.record_created(OTHER_RECORD, OTHER_PAPER, subject=f"pith:2026:{'A' * 26}")
     assert isinstance(log.refusal(event), NumberMismatchError)
 
 
@@ -108,11 +94,11 @@ def test_a_second_record_of_a_paper_is_refused(log: Log) -> None:
 
 
 def test_a_second_record_in_the_same_batch_is_refused(log: Log) -> None:
-    events = [log.world.record_created(OTHER, OTHER_PAPER) for _ in range(2)]
+    events = [log.world.record_created(OTHER_RECORD, OTHER_PAPER) for _ in range(2)]
     assert isinstance(log.append(*events)[1], RecordExistsError)
 
 
-RECEIPT = issue_receipt(key("test.registry receipt"), identify(OTHER).digest, OPENED)
+RECEIPT = issue_receipt(key("test.registry receipt"), identify(OTHER_RECORD).digest, OPENED)
 OTHERS_RECEIPT = issue_receipt(key("test.registry receipt"), bytes.fromhex(SHA256), OPENED)
 
 
@@ -154,17 +140,18 @@ OTHERS_RECEIPT = issue_receipt(key("test.registry receipt"), bytes.fromhex(SHA25
 def test_a_new_record_is_refused_for(
     log: Log, changes: dict[str, Any], error: type[SubmissionError], place: str
 ) -> None:
-    assert fault(log, log.world.record_created(OTHER, **{"paper": OTHER_PAPER, **changes})) == (error, place)
+    assert fault(log, log.world.record_created(OTHER_RECORD, **{"paper": OTHER_PAPER, **changes})) == (error, place)
 
 
 def test_a_new_record_with_an_alias_not_in_normal_form_is_refused(log: Log) -> None:
     aliases = [{"alias_kind": "doi", "alias_value": "10.1000/ABC"}]
-    assert isinstance(log.refusal(log.world.record_created(OTHER, OTHER_PAPER, aliases=aliases)), InvalidFieldError)
+    event = log.world.record_created(OTHER_RECORD, OTHER_PAPER, aliases=aliases)
+    assert isinstance(log.refusal(event), InvalidFieldError)
 
 
 @pytest.mark.parametrize("text", ["1", "null", "[1]", '["a"]', "[[]]"])
 def test_a_source_text_that_holds_no_aliases_is_refused(log: Log, text: str) -> None:
-    event = log.world.record_created(OTHER, OTHER_PAPER, source_text={"aliases": text})
+    event = log.world.record_created(OTHER_RECORD, OTHER_PAPER, source_text={"aliases": text})
     assert fault(log, event) == (InvalidFieldError, "payload.source_text.aliases")
 
 
@@ -175,19 +162,19 @@ def test_a_source_text_that_is_nested_too_deep_is_refused(log: Log) -> None:
 
 @pytest.mark.parametrize("signer", ["test.registry event", "test.registry log", "moderator", "stranger"])
 def test_a_receipt_by_a_key_that_is_no_receipt_key_is_refused(log: Log, signer: str) -> None:
-    event = log.world.record_created(OTHER, OTHER_PAPER, receipt_key=key(signer))
+    event = log.world.record_created(OTHER_RECORD, OTHER_PAPER, receipt_key=key(signer))
     assert fault(log, event) == (UnknownKeyError, "payload.pith_receipt.key_id")
 
 
 def test_a_receipt_of_a_known_foreign_registry_is_taken(log: Log) -> None:
     log.admit(log.world.foreign_receipt_key(key("foreign"), "pith-v1-2026-05"))
-    receipt = {**issue_receipt(key("foreign"), identify(OTHER).digest, OPENED), "key_id": "pith-v1-2026-05"}
-    log.admit(log.world.record_created(OTHER, OTHER_PAPER, pith_receipt=receipt))
+    receipt = {**issue_receipt(key("foreign"), identify(OTHER_RECORD).digest, OPENED), "key_id": "pith-v1-2026-05"}
+    log.admit(log.world.record_created(OTHER_RECORD, OTHER_PAPER, pith_receipt=receipt))
 
 
 def test_a_source_text_that_says_the_same_is_taken(log: Log) -> None:
     text = json.dumps(OTHER_PAPER, indent=2)
-    log.admit(log.world.record_created(OTHER, OTHER_PAPER, source_text={"paper": text}))
+    log.admit(log.world.record_created(OTHER_RECORD, OTHER_PAPER, source_text={"paper": text}))
 
 
 # record_updated, graph_snapshot, alias_added

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,31 +14,24 @@ from ledger.errors import (
     SignatureInvalidError,
     SignerMismatchError,
     SignerNotAllowedError,
-    SubmissionError,
     UnknownKeyError,
 )
-from ledger.events import Event, from_value
-from tests.builders import ALICE, BOB, CHECKER, MODERATOR, Who, World, contributor, key, seal
-from tests.logs import Log
-
-CAROL = contributor("carol")
-MALLORY = contributor("mallory", ALICE.signer_id)
-SUCCESSOR = Who(key("successor"), "contributor", ALICE.signer_id)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-def fault(log: Log, event: Event) -> tuple[type[SubmissionError], str]:
-    error = log.refusal(event)
-    return type(error), error.place
-
-
-def as_signer(who: Who, signer_type: str) -> Who:
-    return Who(who.key, signer_type, who.signer_id)
-
+from ledger.events import from_value
+from tests.builders import (
+    ALICE,
+    BOB,
+    CAROL,
+    CHECKER,
+    MALLORY,
+    MODERATOR,
+    SUCCESSOR,
+    Who,
+    World,
+    as_signer,
+    key,
+    seal,
+)
+from tests.logs import Log, fault
 
 # Which key may sign.
 

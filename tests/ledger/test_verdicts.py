@@ -16,11 +16,6 @@ OTHER_SESSION = {**SESSION, "kind": "anonymous"}
 ALICE_AGAIN = Who(key("alice's new key"), "contributor", ALICE.signer_id)
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
 # Held or counted from the start.
 
 

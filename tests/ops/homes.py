@@ -43,11 +43,11 @@ def as_lines(rows: Iterable[Any]) -> bytes:
     return b"".join(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def imported(home: Home, content: bytes, name: str = "papers.jsonl") -> Report:
-    """Import a file of some content, and bring the projections up to date."""
+def imported(home: Home, content: bytes, name: str = "papers.jsonl", report: Report | None = None) -> Report:
+    """Import a file of some content, perhaps into the report of files before it; bring the projections up to date."""
     path = home.settings.data / name
     path.write_bytes(content)
-    report = Report()
+    report = report or Report()
     import_sources(home, files.sources(path), report, lambda _: None)
     home.catch_up()
     return report

@@ -14,6 +14,7 @@ from api.addresses import served
 from ledger.errors import TooLargeError
 from ledger.store import Submission
 from ops.home import Home
+from ops.importers.run import Report
 from ops.signing import foreign_key
 from projections import queries
 from tests.builders import OPENED, World, nonce
@@ -125,6 +126,19 @@ def test_two_lines_about_one_paper_are_a_record_and_its_update(home: Home) -> No
 def test_lines_about_one_paper_are_counted_one_by_one(home: Home) -> None:
     report = imported(home, as_lines([a_line(1), a_line(1), a_line(1, venue="A Venue")]))
     assert (report.lines, report.created, report.unchanged, report.updated) == (3, 1, 1, 1)
+
+
+# Several files.
+
+
+def test_a_report_adds_up_over_several_files(home: Home) -> None:
+    report = Report()
+    imported(home, as_lines(map(a_line, range(200))), "first.jsonl", report)
+    assert (report.lines, report.created) == (200, 200)
+    first = report.seconds
+    imported(home, as_lines([a_line(200), a_line(0)]), "second.jsonl", report)
+    assert (report.lines, report.created, report.unchanged) == (202, 201, 1)
+    assert report.seconds > first > 0
 
 
 # Bad lines.

@@ -13,7 +13,6 @@ from tests.logs import Log
 from tests.projections.papers import (
     confirmed_anchor,
     confirmed_checkpoint,
-    open_policy,
     regtest_policy,
     state,
     status,
@@ -23,18 +22,6 @@ from tests.projections.papers import (
 ARCHIVE = {"kind": "wayback", "url": "https://web.archive.org/web/2026/https://arxiv.org/abs/2606.00001"}
 ELSEWHERE = {"kind": "https", "url": "https://example.org/paper.pdf"}
 SECOND_CHECKER = Who(key("second checker"), "contributor", "name:second-checker")
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-@pytest.fixture
-def lenient(log: Log) -> Log:
-    """A log whose policy lets everything count at once, and trusts toy blocks."""
-    log.admit(open_policy(log.world))
-    return log
 
 
 def check(log: Log, outcome: str = "stored", who: Who = CHECKER, **changes: Any) -> Entry:

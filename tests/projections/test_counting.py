@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,31 +10,15 @@ from tests.builders import (
     ALICE,
     BOB,
     HASH,
+    MALLORY,
     SESSION,
     SHA256,
     Who,
-    contributor,
     key,
     secret,
 )
 from tests.logs import Log
-from tests.projections.papers import open_policy, status
-
-MALLORY = contributor("mallory", ALICE.signer_id)
-"""Somebody who names Alice's identifier and has proven nothing."""
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-@pytest.fixture
-def lenient(log: Log) -> Log:
-    """A log whose policy lets everything count at once."""
-    log.admit(open_policy(log.world))
-    return log
-
+from tests.projections.papers import status
 
 # One person counts once.
 

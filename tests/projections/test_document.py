@@ -26,11 +26,6 @@ SEED = PUBLISHED[0].read_text()
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     opened = a_home(tmp_path / "data")
     yield opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from tests.builders import (
     ALICE,
     BOB,
     HASH,
+    MALLORY,
     MODERATOR,
     NUMBER,
     OPENED,
@@ -28,26 +28,11 @@ from tests.builders import (
     secret,
 )
 from tests.logs import Log
-from tests.projections.papers import ORCID, authors, judged, listed, open_policy, status
-
-MALLORY = contributor("mallory", ALICE.signer_id)
-"""Somebody who names Alice's identifier and has proven nothing."""
+from tests.projections.papers import ORCID, authors, judged, listed, status
 
 MAIL = f"email:{HASH}"
 POSTMAN = contributor("postman", MAIL)
 OTHER = contributor("other", "orcid:0000-0001-5109-3700")
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-@pytest.fixture
-def lenient(log: Log) -> Log:
-    """A log whose policy lets everything count at once."""
-    log.admit(open_policy(log.world))
-    return log
 
 
 # Content address.

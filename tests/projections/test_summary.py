@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger.events import Event
 from projections.judged import instant
-from tests.builders import ALICE, BOB, CHECKER, HASH, SESSION, SHA256, Who, World, contributor, key
+from tests.builders import ALICE, BOB, CHECKER, HASH, MALLORY, SESSION, SHA256, SUCCESSOR, World
 from tests.logs import Log
-from tests.projections.papers import confirmed_anchor, contradictions, open_policy, summary
-
-MALLORY = contributor("mallory", ALICE.signer_id)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log.opened(tmp_path)
-
-
-@pytest.fixture
-def lenient(log: Log) -> Log:
-    log.admit(open_policy(log.world))
-    return log
-
+from tests.projections.papers import confirmed_anchor, contradictions, summary
 
 # event_summary.
 
@@ -185,9 +170,8 @@ def test_two_keys_of_one_proven_person_contradict_each_other(lenient: Log) -> No
 
 
 def test_a_key_and_its_successor_contradict_each_other(lenient: Log) -> None:
-    successor = Who(key("successor"), "contributor", ALICE.signer_id)
-    lenient.admit(lenient.world.citation(), lenient.world.rotation(ALICE, successor))
-    lenient.admit(lenient.world.citation(successor, relationship="refutes"))
+    lenient.admit(lenient.world.citation(), lenient.world.rotation(ALICE, SUCCESSOR))
+    lenient.admit(lenient.world.citation(SUCCESSOR, relationship="refutes"))
     assert len(contradictions(lenient)) == 1
 
 

@@ -1,0 +1,15 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.logs import Log
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    """A log with its registry's keys and policy, four people and one paper."""
+    return Log.opened(tmp_path)
