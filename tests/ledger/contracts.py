@@ -22,7 +22,7 @@ from ledger.events import Entry
 from ledger.keys import EVENT_DOMAIN
 from ledger.store import Appended, Outcome, Store, Submission
 from tests import writers
-from tests.builders import ALICE, BOB, REGISTRY, World, contributor, disclosed
+from tests.builders import ALICE, BOB, REGISTRY, World, contributor, disclosed, secret
 from tests.forgeries import another_signature, with_signature
 from tests.logs import Log, Ticking, history
 
@@ -282,6 +282,35 @@ class StoreContract:
         (outcome,) = log.store.append([Submission(log.world.challenge(), given)], log.clock)
         position = facts(outcome)[0]
         assert log.store.disclosures([position, 0]) == {position: given}
+
+    def test_who_appends_the_bare_event_first_keeps_no_text_out(self, log: Log) -> None:
+        claim = log.world.author(statement=secret("I wrote it"))
+        for texts in ({}, {"statement": disclosed("I wrote it")}):
+            (outcome,) = log.store.append([Submission(claim, texts)], log.clock)
+        position = facts(outcome)[0]
+        assert log.store.disclosures([position]) == {position: {"statement": disclosed("I wrote it")}}
+
+    def test_a_text_that_comes_with_the_second_of_a_batch_is_kept(self, log: Log) -> None:
+        claim = log.world.author(statement=secret("I wrote it"))
+        texts = {"statement": disclosed("I wrote it")}
+        first, _ = log.store.append([Submission(claim), Submission(claim, texts)], log.clock)
+        position = facts(first)[0]
+        assert log.store.disclosures([position]) == {position: texts}
+
+    def test_a_redacted_text_goes_and_does_not_come_back(self, log: Log) -> None:
+        claim = log.world.author(statement=secret("I wrote it"))
+        submission = Submission(claim, {"statement": disclosed("I wrote it")})
+        (outcome,) = log.store.append([submission], log.clock)
+        log.admit(log.world.decision(claim, "redacted"))
+        log.store.append([submission], log.clock)
+        assert log.store.disclosures([facts(outcome)[0]]) == {}
+
+    def test_adopt_refuses_an_event_that_stands_already(self, log: Log) -> None:
+        known = log.store.entry(5)
+        size = log.store.head().size
+        with pytest.raises(VerificationError) as caught:
+            log.store.adopt([Entry(size, log.clock(), known.event)])
+        assert (caught.value.step, log.store.head().size) == ("position", size)
 
     def test_a_refused_events_disclosures_are_not_kept(self, log: Log) -> None:
         stranger = log.world.challenge(who=contributor("stranger"))
