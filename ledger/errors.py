@@ -230,12 +230,6 @@ class ClockSkewError(RuleViolationError):
     default_cure = "created_at lies in the future: set the signer's clock"
 
 
-class IdentifierReusedError(RuleViolationError):
-    """The same event id stands for other bytes: a broken hash or a corrupted store."""
-
-    code = "identifier-reused"
-
-
 # --- outside proofs ------------------------------------------------------------------------
 
 
