@@ -39,6 +39,7 @@ def init(
         "size": home.store.head().size,
         "data": str(home.settings.data),
         "keys": {role: home.signatory(role).key.key_id for role in OWN_ROLES},
+        "receipt_public_key": home.signatory("receipt").key.public_key.hex(),
     }
     home.close()
     if json:
@@ -48,6 +49,8 @@ def init(
         f"registry {name} is ready in {home.settings.data}",
         f"root       {root}",
         "           the log's trust anchor: publish it, so that anyone can check with --root",
+        f"receipts   {facts['receipt_public_key']}",
+        f"           the key that signs your records: publish it too, for `pith verify --key {name}=HEX`",
         f"keys       {home.settings.keys} (mode 0600; back them up, nobody can replace them)",
         "next       pith import FILE…",
     )

@@ -123,6 +123,13 @@ def test_a_shown_document_verifies_with_the_registrys_receipt_key(story: Story, 
     assert story.pith("verify", path, "--key", f"own={public_key}").code == 0
 
 
+def test_the_key_that_init_prints_is_the_one_that_signs_records(story: Story, tmp_path: Path) -> None:
+    path = tmp_path / "document.json"
+    path.write_text(story.results["show"].out)
+    printed = story.results["init"].json["receipt_public_key"]
+    assert story.pith("verify", path, "--key", f"own={printed}").code == 0
+
+
 def test_a_spoiled_bundle_names_its_step_and_exits_with_1(story: Story, tmp_path: Path) -> None:
     path = tmp_path / "bundle.json"
     path.write_text(story.results["bundle"].out.replace('"verdicts"', '"Verdicts"'))
