@@ -337,6 +337,7 @@ def _check_rules(envelope: _Envelope, rules: TypeRules) -> None:
         raise InvalidFieldError("the stream belongs to another registry", place="subject_pith_number")
 
 
+_WHERE = "the README's protocol chapter lists what each event type holds"
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -356,8 +357,8 @@ def _explain(message: str, place: str) -> MalformedError:
     message = _PATH.sub("", message)
     if found := _MISSING.search(message):
         name = found.group(1)
-        return MissingFieldError(f"{name} is missing", place=f"{place}.{name}" if place else name)
+        return MissingFieldError(f"{name} is missing", place=f"{place}.{name}" if place else name, cure=_WHERE)
     if found := _UNKNOWN.search(message):
         name = found.group(1)
         return UnknownFieldError(f"{name} is not a field of this object", place=f"{place}.{name}" if place else name)
-    return InvalidFieldError(message[:1].lower() + message[1:], place=place)
+    return InvalidFieldError(message[:1].lower() + message[1:], place=place, cure=_WHERE)
