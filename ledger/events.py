@@ -171,8 +171,13 @@ class Entry:
     event: Event
 
     def leaf(self) -> bytes:
-        """Return the leaf data: 8 bytes of big-endian `received_at`, then the event's bytes."""
-        return self.received_at.to_bytes(8, "big") + self.event.raw
+        """Return the leaf data of the Merkle tree."""
+        return leaf_data(self.received_at, self.event.raw)
+
+
+def leaf_data(received_at: int, raw: bytes) -> bytes:
+    """Return what a leaf is the hash of: `received_at` as 8 bytes big-endian, then the event's bytes."""
+    return received_at.to_bytes(8, "big") + raw
 
 
 def parse(raw: bytes) -> Event:

@@ -102,6 +102,11 @@ class KeyHistory:
         found = self._registrations.get(key)
         return found if found and found.position < before else None
 
+    def of_role(self, role: Role, before: int = NOW) -> list[Registration]:
+        """Return the keys of a role that were registered before a position, in order of position."""
+        found = [known for known in self._registrations.values() if known.role == role and known.position < before]
+        return sorted(found, key=lambda known: known.position)
+
     def usable(self, key: str, roles: tuple[Role, ...], position: int, received_at: int) -> Registration:
         """Return the registration of a key that may sign an entry at this position and time.
 

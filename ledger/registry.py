@@ -15,9 +15,17 @@ from typing import Any, Final
 import msgspec
 
 from ledger.anchors import BitcoinRules, Confirmation, confirm
-from ledger.errors import AnchorError, AnchorMalformedError, AnchorMismatchError, AnchorUntrustedError
+from ledger.checkpoints import Checkpoint
+from ledger.errors import (
+    AnchorError,
+    AnchorMalformedError,
+    AnchorMismatchError,
+    AnchorUntrustedError,
+    VerificationError,
+)
 from ledger.events import Entry, Event
-from ledger.keyring import NOW, KeyHistory
+from ledger.keyring import NOW, KeyHistory, microseconds
+from ledger.log_keys import open_log_checkpoint
 from ledger.payloads import PolicySet, TimestampAnchor
 from ledger.subjects import registry_subject
 
@@ -103,17 +111,27 @@ class Registry:
             entry.event.signer.key_id, entry.position, entry.received_at, before
         ):
             return 0
-        try:
-            self.confirmation(entry.event, before)
-        except AnchorError:
-            return 0
         anchored = entry.event.payload.anchored
-        # The note's own second line says how many entries it covers (C2SP tlog-checkpoint); what was anchored
-        # without its note could be anything. No checkpoint covers the anchor that names it.
-        lines = anchored.note.split("\n") if isinstance(anchored.note, str) else []
-        if len(lines) < 3 or lines[1] != str(anchored.tree_size):
+        try:
+            confirmed = self.confirmation(entry.event, before)
+            size = self.anchored_checkpoint(entry.event, confirmed, before).size
+        except (AnchorError, VerificationError):
             return 0
-        return min(int(lines[1]), entry.position)
+        # No checkpoint covers the anchor that names it.
+        return size if size == anchored.tree_size and size <= entry.position else 0
+
+    def anchored_checkpoint(self, anchor: Event, confirmed: Confirmation, before: int = NOW) -> Checkpoint:
+        """Return the checkpoint that an anchor of the log carries as its note.
+
+        Raises:
+            VerificationError: it carries none that this log's key signed; what was anchored could be anything.
+        """
+        note = anchor.payload.anchored.note
+        if not isinstance(note, str):
+            raise VerificationError("checkpoint", "the anchor does not carry its note", cure="")
+        # The proof says when the note existed at the latest: a key stolen later does not unmake it.
+        existed = microseconds(confirmed.attested_time)
+        return open_log_checkpoint(note.encode(), self.name, self.keys, known_at=existed, before=before).checkpoint
 
 
 def confirm_anchor(payload: TimestampAnchor, policy: PolicySet) -> Confirmation:

@@ -10,12 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from ledger.commitments import Disclosure
 from ledger.errors import LogCorruptedError, SubmissionError
 from ledger.events import Entry, Event, parse_stored
-from ledger.tables import DisclosureRow, EventRow, HeadRow, key_of_id, key_of_subject, table_of
+from ledger.merkle import leaf_hash
+from ledger.tables import DISCLOSURES, EVENTS, HEAD, key_of_id, key_of_subject
+from ledger.tree import grow
 from ledger.verification import Head
-
-EVENTS = table_of(EventRow)
-HEAD = table_of(HeadRow)
-DISCLOSURES = table_of(DisclosureRow)
 
 
 class BatchTargets:
@@ -105,10 +103,14 @@ def insert_entries(
         for entry in new
     ]
     connection.execute(insert(EVENTS), rows)
+    frontier = grow(connection, [leaf_hash(entry.leaf()) for entry in new])
+    if frontier.size != head.size + len(new):
+        raise LogCorruptedError(f"the tree has {frontier.size} leaves, the log {head.size + len(new)} entries")
     if disclosed:
         connection.execute(insert(DISCLOSURES), disclosed)
     grown = update(HEAD).where(HEAD.c.id == 1, HEAD.c.size == head.size)
-    done = connection.execute(grown.values(size=head.size + len(new), received_at=new[-1].received_at))
+    head_row = {"size": frontier.size, "received_at": new[-1].received_at, "frontier": frontier.to_bytes()}
+    done = connection.execute(grown.values(**head_row))
     if done.rowcount != 1:
         raise LogCorruptedError("the head moved while its lock was held")
 

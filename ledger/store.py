@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, insert, select
 
+from ledger.checkpoint_store import Checkpoints
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
 from ledger.errors import (
@@ -25,11 +26,9 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.events import Entry, Event
+from ledger.merkle import Frontier
 from ledger.registry import Registry
 from ledger.rows import (
-    DISCLOSURES,
-    EVENTS,
-    HEAD,
     BatchTargets,
     add_disclosures,
     checked_entry_of,
@@ -42,7 +41,8 @@ from ledger.rows import (
     known_events,
 )
 from ledger.signatures import Signature, signatures_of, verify_signatures
-from ledger.tables import GUARDS, LogTable, key_of_id, key_of_subject
+from ledger.tables import DISCLOSURES, EVENTS, GUARDS, HEAD, LogTable, key_of_id, key_of_subject
+from ledger.tree import Tree
 from ledger.verdicts import check
 from ledger.verification import Head, verify_entries
 
@@ -85,7 +85,8 @@ def create_log(database: Database, registry: str) -> None:
     with database.write() as connection:
         if connection.execute(select(HEAD.c.id)).first():
             raise StoreError("there is a log here already", cure="choose another PITH_DATA folder")
-        connection.execute(insert(HEAD).values(id=1, registry_name=registry, size=0, received_at=0))
+        empty = {"size": 0, "received_at": 0, "frontier": Frontier().to_bytes()}
+        connection.execute(insert(HEAD).values(id=1, registry_name=registry, **empty))
 
 
 class Store:
@@ -103,6 +104,8 @@ class Store:
         self._known_lock = threading.Lock()
         self._known = Registry(name)
         self._known_size = 0
+        self.tree = Tree(database)
+        self.checkpoints = Checkpoints(database, name)
 
     # --- writing ---------------------------------------------------------------------------
 

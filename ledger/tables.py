@@ -13,6 +13,9 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+TILE_BYTES: Final = 256 * 32
+"""The hashes of a full tile, as served."""
+
 Key64 = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -36,7 +39,7 @@ class EventRow(LogTable, table=True):
 
 
 class HeadRow(LogTable, table=True):
-    """The one row that gives out positions: `size` is the next one."""
+    """The one row that gives out positions: `size` is the next one; `frontier` is the Merkle tree's right edge."""
 
     __tablename__ = "log_head"
 
@@ -44,6 +47,50 @@ class HeadRow(LogTable, table=True):
     registry_name: str = Field(max_length=63)
     size: int = Field(sa_column=Column(Key64, nullable=False))
     received_at: int = Field(sa_column=Column(Key64, nullable=False))
+    frontier: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class TileRow(LogTable, table=True):
+    """One tile of the Merkle tree: its hashes, and once it is full the nodes between them and its root.
+
+    A full tile holds 256 + 128 + … + 2 hashes, level by level, so that a proof hashes nothing; a partial one
+    grows in place until then.
+    """
+
+    __tablename__ = "tiles"
+
+    level: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    number: int = Field(sa_column=Column(Key64, primary_key=True, autoincrement=False))
+    nodes: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class CheckpointRow(LogTable, table=True):
+    """A checkpoint that the log's key signed: the signed note's bytes; at most one for a size."""
+
+    __tablename__ = "checkpoints"
+
+    size: int = Field(sa_column=Column(Key64, primary_key=True, autoincrement=False))
+    root: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+    note: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    signed_at: int = Field(sa_column=Column(Key64, nullable=False))
+
+
+class CosignatureRow(LogTable, table=True):
+    """A witness's signature line under a checkpoint; `verifier` is the witness's key (name+hash+base64)."""
+
+    __tablename__ = "cosignatures"
+
+    size: int = Field(sa_column=Column(Key64, primary_key=True, autoincrement=False))
+    verifier: str = Field(max_length=400, primary_key=True)
+    line: str = Field(max_length=800)
+
+
+class PublicationRow(LogTable, table=True):
+    """That a checkpoint has the cosignatures it needs and is served."""
+
+    __tablename__ = "publications"
+
+    size: int = Field(sa_column=Column(Key64, primary_key=True, autoincrement=False))
 
 
 class DisclosureRow(LogTable, table=True):
@@ -65,6 +112,15 @@ def table_of(row: type[SQLModel]) -> Table:
     return table
 
 
+EVENTS: Final = table_of(EventRow)
+HEAD: Final = table_of(HeadRow)
+DISCLOSURES: Final = table_of(DisclosureRow)
+TILES: Final = table_of(TileRow)
+CHECKPOINTS: Final = table_of(CheckpointRow)
+COSIGNATURES: Final = table_of(CosignatureRow)
+PUBLICATIONS: Final = table_of(PublicationRow)
+
+
 def key_of_id(event_id: bytes) -> int:
     """Return the signed 64-bit look-up key of a raw 32-byte event id."""
     return int.from_bytes(event_id[:8], "big", signed=True)
@@ -76,7 +132,7 @@ def key_of_subject(subject: str) -> int:
     return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big", signed=True)
 
 
-GUARDS: Final = (
+_EVENTS_AND_HEAD: Final = (
     # The insert guard stands beside the primary key because INSERT OR REPLACE deletes without a trigger
     # on connections that did not set recursive_triggers.
     """
@@ -97,6 +153,7 @@ GUARDS: Final = (
     CREATE TRIGGER IF NOT EXISTS log_head_update BEFORE UPDATE ON log_head
     WHEN NEW.size < OLD.size OR NEW.received_at < OLD.received_at
       OR NEW.registry_name <> OLD.registry_name OR NEW.id <> OLD.id
+      OR (NEW.size = OLD.size AND NEW.frontier <> OLD.frontier)
     BEGIN SELECT RAISE(ABORT, 'the head of the log only grows'); END
     """,
     """
@@ -108,5 +165,44 @@ GUARDS: Final = (
     CREATE TRIGGER IF NOT EXISTS log_head_delete BEFORE DELETE ON log_head
     BEGIN SELECT RAISE(ABORT, 'the head of the log stays'); END
     """,
+)
+
+_TILES: Final = (
+    """
+    CREATE TRIGGER IF NOT EXISTS tiles_insert BEFORE INSERT ON tiles
+    WHEN EXISTS (SELECT 1 FROM tiles WHERE level = NEW.level AND number = NEW.number)
+    BEGIN SELECT RAISE(ABORT, 'a tile is never replaced'); END
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS tiles_update BEFORE UPDATE ON tiles
+    WHEN NEW.level <> OLD.level OR NEW.number <> OLD.number
+      OR length(OLD.nodes) >= {TILE_BYTES} OR length(NEW.nodes) <= length(OLD.nodes)
+      OR substr(NEW.nodes, 1, length(OLD.nodes)) <> OLD.nodes
+    BEGIN SELECT RAISE(ABORT, 'a tile only grows, and not once it is full'); END
+    """,
+    """
+    CREATE TRIGGER IF NOT EXISTS tiles_delete BEFORE DELETE ON tiles
+    BEGIN SELECT RAISE(ABORT, 'tiles are never removed'); END
+    """,
+)
+
+
+def _append_only(table: str, taken: str) -> tuple[str, ...]:
+    """Return the triggers of a table whose rows are only ever added; `taken` says when a new one is refused."""
+    exists = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {taken})"  # noqa: S608  (only this module's own words)
+    refusals = [("UPDATE", ""), ("DELETE", ""), ("INSERT", exists)]
+    return tuple(
+        f"CREATE TRIGGER IF NOT EXISTS {table}_{verb.lower()} BEFORE {verb} ON {table} {when}"
+        f" BEGIN SELECT RAISE(ABORT, '{table} are append-only: {verb} is refused'); END"
+        for verb, when in refusals
+    )
+
+
+GUARDS: Final = (
+    *_EVENTS_AND_HEAD,
+    *_TILES,
+    *_append_only("checkpoints", "size >= NEW.size"),
+    *_append_only("cosignatures", "size = NEW.size AND verifier = NEW.verifier"),
+    *_append_only("publications", "size >= NEW.size"),
 )
 """SQLite's triggers on the log; PostgreSQL keeps the same law by grants and triggers of its own."""

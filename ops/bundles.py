@@ -8,7 +8,7 @@ state that follows. An export is every entry of a log, in order.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +16,9 @@ import msgspec
 
 from ledger.errors import UsageError
 from ledger.events import Entry
-from ledger.keys import key_id
-from ledger.payloads import IdentityEvidence, KeyRegistered, KeyRevoked, KeyRotated
 from ledger.registry import Registry
 from ledger.store import Store
+from ops.entry_rows import relied_on, row_of
 from projections.judged import Judged, instant
 from projections.queries import judged_as_of
 from projections.status import attestation_state, verification_status
@@ -63,12 +62,12 @@ def bundle_of(judged: Judged, key_events: list[Entry]) -> dict[str, Any]:
             {**msgspec.to_builtins(alias), "created_at": instant(judged.record.received_at)}
             for alias in created.aliases
         ],
-        "events": [_row(judgement.entry) for judgement in judged.judgements],
+        "events": [row_of(judgement.entry) for judgement in judged.judgements],
         "merge_version": MERGE_VERSION,
         "registry": judged.registry.name,
         "root": key_events[0].event.id_text,
         "log_size": judged.before,
-        "key_events": [_row(entry) for entry in key_events],
+        "key_events": [row_of(entry) for entry in key_events],
         "state": state(judged),
     }
 
@@ -83,35 +82,6 @@ def state(judged: Judged) -> dict[str, Any]:
         "equivocations": equivocations(judged),
         "verdicts": {j.entry.event.id_text: j.verdict.status for j in judged.judgements},
     }
-
-
-def relied_on(entries: list[Entry], stream: list[Entry]) -> list[Entry]:
-    """Return the entries of a registry's stream that verdicts about some entries depend on.
-
-    These are the root, every policy and checkpoint anchor, and all events about the keys that signed
-    anything among these, receipts included; in order of position.
-    """
-    keys = {entry.event.signer.key_id for entry in entries}
-    fingerprints = {
-        receipt["public_key_fingerprint"]
-        for entry in entries
-        if isinstance(receipt := entry.event.value["payload"].get("pith_receipt"), Mapping)
-    }
-    found: dict[int, Entry] = {}
-    while True:
-        before = len(found)
-        for entry in stream:
-            concerned = _keys_of(entry)
-            if (
-                entry.position == 0
-                or entry.event.event_type in ("policy_set", "timestamp_anchor")
-                or concerned & keys
-                or {key[:32] for key in concerned} & fingerprints
-            ):
-                found[entry.position] = entry
-                keys |= concerned | {entry.event.signer.key_id}
-        if len(found) == before:
-            return [found[position] for position in sorted(found)]
 
 
 def export(store: Store, folder: Path, state_digest: str, progress: Callable[[int], None]) -> dict[str, Any]:
@@ -141,19 +111,3 @@ def export(store: Store, folder: Path, state_digest: str, progress: Callable[[in
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    return {**entry.event.value, "position": entry.position, "received_at": entry.received_at}
-
-
-def _keys_of(entry: Entry) -> set[str]:
-    """Return the keys that an entry of the registry's stream is about."""
-    match entry.event.payload:
-        case KeyRegistered(statement=statement):
-            return {key_id(bytes.fromhex(statement.public_key))}
-        case KeyRotated(rotation=rotation):
-            return {rotation.old_key_id, key_id(bytes.fromhex(rotation.statement.public_key))}
-        case KeyRevoked(key_id=about) | IdentityEvidence(key_id=str() as about):
-            return {about}
-    return set()

@@ -6,15 +6,14 @@ its name; what was checked is returned as sentences for the reader.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from ledger import canonical
 from ledger.database import open_sqlite
-from ledger.errors import LedgerError, UsageError, VerificationError
+from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry, from_value
 from ledger.keys import check_public_key, decode_signature, fingerprint, key_id, verify_receipt
 from ledger.records import Identity, check_digest, check_record, check_texts, snapshot_sha256
@@ -22,11 +21,13 @@ from ledger.registry import Registry
 from ledger.signatures import parse_receipt
 from ledger.store import Store, create_log
 from ledger.subjects import registry_subject
-from ledger.verification import Head, verify_entries
 from ops.bundles import BUNDLE_TYPE, EXPORT_TYPE, EXPORT_VERSION, MERGE_VERSION, bundle_of
+from ops.entry_rows import entry_of_row, whole
 from ops.home import PUBLISHED_KEYS
 from ops.importers.strict import decode_object
-from projections.judged import RecordState, fold, judge
+from ops.sparse import SparseTargets, verify_sparse
+from ops.steps import step
+from projections.judged import judge
 from projections.rebuild import replay
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
@@ -54,7 +55,7 @@ def verify_path(
         raw = path.read_bytes() if path.stat().st_size <= MAX_FILE_BYTES else b""
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", place=str(path)) from None
-    with _step("canonical form"):
+    with step("canonical form"):
         found = decode_object(raw)
     if found.get("bundle_type") == BUNDLE_TYPE:
         return verify_bundle(found, root)
@@ -71,7 +72,7 @@ def verify_document(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> l
     """Verify a record document: number, hash, texts and pith_receipt. Its other statements are only shown."""
     identity = _record(document)
     done = [f"number: {identity.number} is the hash of the canonical record"]
-    with _step("title"):
+    with step("title"):
         paper = document["paper"]
         excerpt = paper.get("abstract_excerpt", "")
         abstract = paper.get("abstract", excerpt if len(excerpt) < EXCERPT else None)
@@ -82,13 +83,13 @@ def verify_document(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> l
             else "the title hashes (of the abstract only an excerpt is here)"
         )
         done.append(f"title: {whole} to the canonical record")
-    with _step("signature"):
+    with step("signature"):
         receipt = parse_receipt(document["receipt"], "receipt")
         check_digest(receipt.canonical_sha256, identity, "receipt.canonical_sha256")
         key = _receipt_key(receipt.key_id, receipt.public_key_fingerprint, keys)
         verify_receipt(key, identity.digest, decode_signature(receipt.signature_b64, "receipt.signature_b64"))
         done.append(f"signature: the receipt is signed by {receipt.key_id} ({key.hex()})")
-    with _step("integrity"):
+    with step("integrity"):
         done += _integrity(document.get("graph_snapshot"))
     return done
 
@@ -108,26 +109,26 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
     """Verify a bundle of this format: every signature and rule, and that its state follows from its events."""
     identity = _record(bundle)
     done = [f"number: {identity.number} is the hash of the canonical record"]
-    with _step("canonical form"):
+    with step("canonical form"):
         if bundle.get("merge_version") != MERGE_VERSION or "key_events" not in bundle:
             raise UsageError("this bundle follows merge rules that nobody has published", place="merge_version")
-        key_events = [_bundled(row) for row in bundle["key_events"]]
-        entries = [_bundled(row) for row in bundle["events"]]
-        registry, size = Registry(registry_subject(bundle["registry"])[14:]), _whole(bundle["log_size"])
+        key_events = [entry_of_row(row) for row in bundle["key_events"]]
+        entries = [entry_of_row(row) for row in bundle["events"]]
+        registry, size = Registry(registry_subject(bundle["registry"])[14:]), whole(bundle["log_size"])
         for entry in (*key_events, *entries):
             if entry.position >= size or entry.event.subject not in (identity.number, registry.subject):
                 raise VerificationError("canonical form", f"position {entry.position} has no place in this bundle")
     done.append(f"canonical form: {len(entries)} events and {len(key_events)} key events are well formed")
-    with _step("root"):
+    with step("root"):
         begins_with = key_events[0].event.id_text if key_events else ""
         if not key_events or key_events[0].position != 0 or begins_with != (root or bundle["root"]):
             raise VerificationError("root", f"the log begins with {begins_with}, not {root or bundle['root']}")
     pinned = "as you asked" if root else "by its own word: pin it with --root"
     done.append(f"root: {begins_with}, {pinned}")
-    targets = _Targets()
-    _verify_sparse([*key_events, *entries], registry, targets)
+    targets = SparseTargets()
+    verify_sparse([*key_events, *entries], registry, targets)
     done.append(f"signatures: all of them hold, and every event was admissible where it stands in {registry.name}")
-    with _step("state"):
+    with step("state"):
         judged = judge(targets.state(identity.number), registry, size)
         if judged is None:
             raise VerificationError("state", "the bundle holds no record_created that counts")
@@ -142,7 +143,7 @@ def verify_bundle(bundle: Mapping[str, Any], root: str | None) -> list[str]:
 
 def verify_export(folder: Path, root: str | None, progress: Progress) -> list[str]:
     """Verify an exported log entry by entry, then recompute its state digest."""
-    with _step("canonical form"):
+    with step("canonical form"):
         manifest = decode_object((folder / "manifest.json").read_bytes())
         if manifest.get("export_type") != EXPORT_TYPE:
             raise UsageError("the manifest is none of an export", place=str(folder))
@@ -158,10 +159,10 @@ def verify_export(folder: Path, root: str | None, progress: Progress) -> list[st
                 store.adopt(page)
                 progress(len(page))
             size = store.head().size
-            with _step("size"):
+            with step("size"):
                 if size != manifest["size"]:
                     raise VerificationError("size", f"{size} entries, the manifest says {manifest['size']}")
-            with _step("root"):
+            with step("root"):
                 begins_with = store.entry(0).event.id_text
                 if begins_with != (root or manifest["root"]):
                     raise VerificationError("root", f"the log begins with {begins_with}")
@@ -177,45 +178,8 @@ def verify_export(folder: Path, root: str | None, progress: Progress) -> list[st
     ]
 
 
-class _Targets:
-    """What a bundle holds about its papers, growing as entries are checked."""
-
-    def __init__(self) -> None:
-        self._states: dict[str, RecordState] = {}
-
-    def state(self, subject: str) -> RecordState:
-        return self._states.setdefault(subject, fold(subject, ()))
-
-    def add(self, entry: Entry) -> None:
-        self.state(entry.event.subject).fold(entry)
-
-    def record(self, subject: str) -> Entry | None:
-        return self.state(subject).record(subject)
-
-    def event(self, subject: str, event_id: bytes) -> Entry | None:
-        return self.state(subject).event(subject, event_id)
-
-    def about(self, event_id: bytes) -> Iterable[Entry]:
-        return ()
-
-
-def _verify_sparse(entries: Iterable[Entry], registry: Registry, targets: _Targets) -> None:
-    """Verify entries that are not all of a log: in order, but with gaps between their positions."""
-    received_at = 0
-    last = -1
-    seen: set[bytes] = set()
-    for entry in sorted(entries, key=lambda entry: entry.position):
-        if entry.position == last:
-            raise VerificationError("position", f"two events claim position {last}")
-        if entry.event.event_id in seen:
-            raise VerificationError("position", f"{entry.event.id_text} stands at two positions")
-        seen.add(entry.event.event_id)
-        verify_entries([entry], registry, targets, Head(entry.position, received_at))
-        last, received_at = entry.position, entry.received_at
-
-
 def _record(document: Mapping[str, Any]) -> Identity:
-    with _step("number"):
+    with step("number"):
         identity = check_record(document["canonical_record"], document["pith_number"])
         check_digest(document["canonical_sha256"], identity)
     return identity
@@ -234,26 +198,10 @@ def _receipt_key(label: str, stated: str, keys: Mapping[str, bytes]) -> bytes:
     )
 
 
-def _bundled(row: Mapping[str, Any]) -> Entry:
-    """Read an event of a bundle, which has its place in the log beside its own fields."""
-    value = {name: item for name, item in row.items() if name not in ("position", "received_at")}
-    return _entry(row["position"], row["received_at"], value)
-
-
-def _entry(position: Any, received_at: Any, value: Mapping[str, Any]) -> Entry:
-    return Entry(_whole(position), _whole(received_at), from_value(value))
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= canonical.MAX_INTEGER:
-        raise VerificationError("canonical form", f"{str(value)[:40]} is no position, size or time")
-    return value
-
-
 def _comparable(part: Any) -> bytes:
     """Return the canonical bytes of a part of a bundle; the order in which events are listed says nothing."""
     if isinstance(part, list) and all(isinstance(item, Mapping) and "position" in item for item in part):
-        part = sorted(part, key=lambda item: _whole(item["position"]))
+        part = sorted(part, key=lambda item: whole(item["position"]))
     return canonical.encode(part)
 
 
@@ -262,26 +210,11 @@ def _pages(folder: Path) -> Iterator[list[Entry]]:
     for path in sorted(folder.glob("entries-*.jsonl")):
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                with _step("canonical form", f"{path.name} line {number}"):
+                with step("canonical form", f"{path.name} line {number}"):
                     row = canonical.decode(line, max_bytes=canonical.MAX_EVENT_BYTES + 100)
-                    page.append(_entry(row["position"], row["received_at"], row["event"]))
+                    page.append(Entry(whole(row["position"]), whole(row["received_at"]), from_value(row["event"])))
                 if len(page) == PAGE:
                     yield page
                     page = []
     if page:
         yield page
-
-
-@contextmanager
-def _step(name: str, place: str = "") -> Iterator[None]:
-    """Turn whatever goes wrong inside into a VerificationError of this step."""
-    try:
-        yield
-    except (VerificationError, UsageError):
-        raise
-    except LedgerError as error:
-        raise VerificationError(name, error.message, place=error.place or place, cure=error.cure) from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
-        raise VerificationError(name, f"a part is missing or of the wrong kind: {error}", place=place) from error
-    except OSError as error:
-        raise VerificationError(name, f"cannot be read: {error.strerror}", place=str(error.filename)) from error

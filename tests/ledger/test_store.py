@@ -111,8 +111,11 @@ FORBIDDEN = [
     "UPDATE log_head SET received_at = received_at - 1",
     "UPDATE log_head SET registry_name = 'other.registry'",
     "UPDATE log_head SET id = 2",
-    "INSERT OR REPLACE INTO log_head (id, registry_name, size, received_at) VALUES (1, 'test.registry', 0, 0)",
-    "INSERT INTO log_head (id, registry_name, size, received_at) VALUES (2, 'test.registry', 0, 0)",
+    "UPDATE log_head SET frontier = zeroblob(8)",
+    "INSERT OR REPLACE INTO log_head (id, registry_name, size, received_at, frontier)"
+    " VALUES (1, 'test.registry', 0, 0, zeroblob(8))",
+    "INSERT INTO log_head (id, registry_name, size, received_at, frontier)"
+    " VALUES (2, 'test.registry', 0, 0, zeroblob(8))",
     "DELETE FROM log_head",
 ]
 

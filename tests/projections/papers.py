@@ -6,8 +6,10 @@ import base64
 import hashlib
 from typing import Any, Final
 
+from ledger.checkpoints import Checkpoint, issue
 from ledger.events import Event
 from ledger.keyring import NOW, microseconds
+from ledger.log_keys import log_origin
 from ledger.registry import DEFAULT_POLICY
 from ops import regtest
 from projections.document import document, events
@@ -88,8 +90,8 @@ def confirmed_anchor(world: World, **changes: Any) -> Event:
 
 
 def note_of(world: World, tree_size: int) -> str:
-    """Return a checkpoint's note, as far as an anchor over it reads it."""
-    return f"{world.name}\n{tree_size}\n{base64.b64encode(bytes(32)).decode()}\n"
+    """Return a checkpoint over some tree of this size, signed by the registry's log key."""
+    return issue(Checkpoint(log_origin(world.name), tree_size, bytes(32)), world.log.key).format().decode()
 
 
 def confirmed_checkpoint(world: World, tree_size: int, note: str | None = None) -> Event:

@@ -1,0 +1,179 @@
+"""The checkpoints of a log in its database: signed, cosigned, published, and never two for one size.
+
+A checkpoint is on the disk before anyone can see it. `sign` makes one for all that the log holds, once a
+second way to its root agrees; it is published when it has the cosignatures its registry asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, insert, select
+
+from ledger import notes
+from ledger.checkpoints import Checkpoint, Opened, issue
+from ledger.database import Database
+from ledger.errors import LogCorruptedError, NotFoundError, UsageError
+from ledger.keys import SecretKey
+from ledger.log_keys import log_origin, open_log_checkpoint
+from ledger.merkle import EMPTY_ROOT, tree_root
+from ledger.notes import NoteSignature, Verifier
+from ledger.registry import Registry
+from ledger.tables import CHECKPOINTS, COSIGNATURES, PUBLICATIONS
+from ledger.tree import frontier_of, node_reader
+from ledger.tree_check import check_growth
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A stored checkpoint: `note` are the bytes to serve, with every cosignature that was collected."""
+
+    size: int
+    root: bytes
+    note: bytes
+    signed_at: int
+
+
+class Checkpoints:
+    """The checkpoints of one log, in the log's own database."""
+
+    def __init__(self, database: Database, registry: str) -> None:
+        self._database = database
+        self._registry = registry
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def sign(self, key: SecretKey, registry: Registry, now: int) -> SignedCheckpoint:
+        """Sign a checkpoint over the whole log, or return the newest if it is one.
+
+        Args:
+            registry: what the registry's stream says by now.
+            now: microseconds since 1970.
+
+        Raises:
+            VerificationError: step `key validity`; this key may not sign for the log.
+            LogCorruptedError: a second way leads to another root; nothing is signed.
+            UsageError: the log is empty.
+        """
+        with self._database.read() as connection:
+            frontier = frontier_of(connection)
+            last = _newest(connection)
+            if last and last.size == frontier.size:
+                return last
+            if frontier.size == 0:
+                raise UsageError("an empty log has no checkpoint")
+            old = (last.size, last.root) if last else (0, EMPTY_ROOT)
+            check_growth(connection, *old, frontier.size, frontier.root())
+        checkpoint = Checkpoint(log_origin(self._registry), frontier.size, frontier.root())
+        note = issue(checkpoint, key).format()
+        open_log_checkpoint(note, self._registry, registry.keys)
+        return self._add(checkpoint, note, now)
+
+    def adopt(self, opened: Opened, now: int) -> SignedCheckpoint:
+        """Keep and publish a checkpoint of another copy of this log, whose entries are all here.
+
+        Raises:
+            LogCorruptedError: this copy's tree has another root at that size.
+        """
+        checkpoint = opened.checkpoint
+        with self._database.read() as connection:
+            if checkpoint.size > frontier_of(connection).size:
+                raise UsageError(f"this copy does not reach the checkpoint's {checkpoint.size} entries")
+            if tree_root(checkpoint.size, node_reader(connection)) != checkpoint.root:
+                raise LogCorruptedError(f"this copy has another root than the checkpoint of {checkpoint.size} entries")
+        kept = self._add(checkpoint, opened.note.format(), now)
+        self.publish(kept.size)
+        return kept
+
+    def add_cosignatures(self, size: int, found: Mapping[Verifier, NoteSignature]) -> None:
+        """Keep witnesses' signatures, each verified here, under a checkpoint; known ones are passed over."""
+        with self._database.write() as connection:
+            stored = _at(connection, size)
+            known = set(
+                connection.execute(select(COSIGNATURES.c.verifier).where(COSIGNATURES.c.size == size)).scalars()
+            )
+            text = notes.parse(stored.note).text
+            for verifier, signature in found.items():
+                verifier.verify(text, signature)
+                if verifier.format() not in known:
+                    row = {"size": size, "verifier": verifier.format(), "line": signature.format()}
+                    connection.execute(insert(COSIGNATURES), row)
+
+    def publish(self, size: int) -> None:
+        """Serve the checkpoint of a size from now on, unless a greater one already is."""
+        with self._database.write() as connection:
+            _at(connection, size)
+            newest = connection.execute(select(PUBLICATIONS.c.size).order_by(PUBLICATIONS.c.size.desc())).scalar()
+            if newest is None or newest < size:
+                connection.execute(insert(PUBLICATIONS), {"size": size})
+
+    def _add(self, checkpoint: Checkpoint, note: bytes, now: int) -> SignedCheckpoint:
+        with self._database.write() as connection:
+            last = _newest(connection)
+            if last and last.size >= checkpoint.size:
+                # Another process was faster; what it signed covers at least as much.
+                if last.size == checkpoint.size and last.root != checkpoint.root:
+                    raise LogCorruptedError(f"two roots were computed for {checkpoint.size} entries")
+                return last
+            row = {"size": checkpoint.size, "root": checkpoint.root, "note": note, "signed_at": now}
+            connection.execute(insert(CHECKPOINTS), row)
+        return SignedCheckpoint(checkpoint.size, checkpoint.root, note, now)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def newest(self) -> SignedCheckpoint | None:
+        """Return the newest signed checkpoint, published or not."""
+        with self._database.read() as connection:
+            return _newest(connection)
+
+    def published(self) -> SignedCheckpoint:
+        """Return the checkpoint to serve.
+
+        Raises:
+            NotFoundError: none was published yet.
+        """
+        with self._database.read() as connection:
+            newest = connection.execute(select(PUBLICATIONS.c.size).order_by(PUBLICATIONS.c.size.desc())).scalar()
+            if newest is None:
+                raise NotFoundError("no checkpoint was published yet", cure="run `pith checkpoint`")
+            return _at(connection, newest)
+
+    def all(self) -> Iterator[SignedCheckpoint]:
+        """Yield every signed checkpoint, smallest first."""
+        with self._database.read() as connection:
+            sizes = connection.execute(select(CHECKPOINTS.c.size).order_by(CHECKPOINTS.c.size)).scalars().all()
+        for size in sizes:
+            with self._database.read() as connection:
+                found = _at(connection, size)
+            yield found
+
+    def cosigned(self) -> dict[str, int]:
+        """Return the greatest size that each witness (by its key, name+hash+base64) cosigned."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(COSIGNATURES).order_by(COSIGNATURES.c.size))
+            return {row.verifier: row.size for row in rows}
+
+    def cosigners(self, size: int) -> list[Verifier]:
+        """Return the witnesses whose verified signatures stand under the checkpoint of a size."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(COSIGNATURES.c.verifier).where(COSIGNATURES.c.size == size)).scalars()
+            return [notes.parse_verifier(verifier) for verifier in rows]
+
+
+def _newest(connection: Connection) -> SignedCheckpoint | None:
+    row = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size.desc()).limit(1)).mappings().first()
+    return _with_cosignatures(connection, row) if row else None
+
+
+def _at(connection: Connection, size: int) -> SignedCheckpoint:
+    row = connection.execute(select(CHECKPOINTS).where(CHECKPOINTS.c.size == size)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no checkpoint of {size} entries was signed")
+    return _with_cosignatures(connection, row)
+
+
+def _with_cosignatures(connection: Connection, row: RowMapping) -> SignedCheckpoint:
+    lines = select(COSIGNATURES.c.line).where(COSIGNATURES.c.size == row["size"]).order_by(COSIGNATURES.c.verifier)
+    note = row["note"] + "".join(connection.execute(lines).scalars()).encode()
+    return SignedCheckpoint(row["size"], row["root"], note, row["signed_at"])

@@ -1,0 +1,136 @@
+"""Who may sign for a log: told by its root event and the key events that follow from it, or by one known key.
+
+A *log identity* (`pith-log.json`) is a JSON object with the log's `origin`, `registry`, `root`, current `log_key`
+and the `key_events` by which that root vouches for it. Whoever knows the root needs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.checkpoints import Opened, open_checkpoint
+from ledger.errors import VerificationError
+from ledger.events import Entry
+from ledger.keyring import NOW
+from ledger.log_keys import log_origin, log_verifier, open_log_checkpoint
+from ledger.notes import Verifier, parse_verifier
+from ledger.registry import Registry
+from ledger.store import Store
+from ledger.subjects import registry_subject
+from ops.entry_rows import entry_of_row, relied_on, row_of
+from ops.sparse import SparseTargets, verify_sparse
+from ops.steps import step
+
+IDENTITY_TYPE: Final = "pith_log_identity"
+IDENTITY_VERSION: Final = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What is known of a log's keys: its registry's stream as far as it concerns them, or a single key.
+
+    `pinned` says whether the caller named the root (or key), or takes the source's own word for it.
+    """
+
+    registry: Registry | None
+    root: str
+    key_events: tuple[Entry, ...]
+    key: Verifier | None
+    pinned: bool
+
+    @property
+    def origin(self) -> str:
+        return self.key.name if self.key else log_origin(self.registry.name if self.registry else "")
+
+    def open(self, note: bytes, *, known_at: int = 0, others: Iterable[Verifier] = ()) -> Opened:
+        """Open a checkpoint of this log.
+
+        Args:
+            known_at: when the newest entry known to lie under it was received (microseconds).
+            others: witnesses' keys, checked where they signed.
+
+        Raises:
+            VerificationError: step `checkpoint` or `key validity`.
+        """
+        if self.key:
+            return open_checkpoint(note, self.key.name, self.key, others)
+        assert self.registry is not None
+        return open_log_checkpoint(note, self.registry.name, self.registry.keys, known_at=known_at, others=others)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a file must carry so that others can follow: `root` and `key_events`, or `log_key`."""
+        if self.key:
+            return {"origin": self.origin, "log_key": self.key.format()}
+        assert self.registry is not None
+        return {
+            "origin": self.origin,
+            "registry": self.registry.name,
+            "root": self.root,
+            "key_events": [row_of(entry) for entry in self.key_events],
+        }
+
+    def sentence(self) -> str:
+        """Say on what the trust in the log's keys rests."""
+        if self.key:
+            by = "as you asked" if self.pinned else "by the file's own word: pin it with --log-key"
+            return f"log key: {self.key.format()}, {by}"
+        by = "as you asked" if self.pinned else "by its own word: pin it with --root"
+        return f"root: {self.root}, {by}"
+
+
+def identity(store: Store) -> dict[str, Any]:
+    """Write the identity of a log: everything its stream says about its log keys and those who vouch for them."""
+    registry = store.registry()
+    stream = store.of_registry(0, store.head().size)
+    keys = registry.keys.of_role("log", NOW)
+    events = relied_on([], [entry for entry in stream if entry.event.event_type != "timestamp_anchor"], keys)
+    return {
+        "identity_type": IDENTITY_TYPE,
+        "identity_version": IDENTITY_VERSION,
+        "origin": log_origin(store.registry_name),
+        "registry": store.registry_name,
+        "root": stream[0].event.id_text,
+        "log_key": log_verifier(store.registry_name, keys[-1].public_key).format(),
+        "key_events": [row_of(entry) for entry in events],
+    }
+
+
+def authority_of(facts: Mapping[str, Any], root: str | None = None, log_key: Verifier | None = None) -> Authority:
+    """Read who may sign for a log from a file's `registry`, `root` and `key_events`, or its `log_key`.
+
+    Args:
+        root: the root event id known from elsewhere; None takes the file's own word.
+        log_key: the log's key known from elsewhere; decides instead of a root.
+
+    Raises:
+        VerificationError: the step that failed (canonical form, root, signature, rule, …).
+    """
+    if log_key is not None and root is None:
+        return Authority(None, "", (), log_key, pinned=True)
+    if "key_events" not in facts and root is None:
+        with step("canonical form"):
+            return Authority(None, "", (), parse_verifier(facts["log_key"]), pinned=False)
+    with step("canonical form"):
+        registry = Registry(registry_subject(facts["registry"])[14:])
+        entries = sorted((entry_of_row(row) for row in facts["key_events"]), key=lambda entry: entry.position)
+    return authority_of_events(registry, entries, root, facts.get("root"))
+
+
+def authority_of_events(
+    registry: Registry, entries: Sequence[Entry], root: str | None, stated: object = None
+) -> Authority:
+    """Verify a registry's key events, in order of position, and take them into `registry`.
+
+    Raises:
+        VerificationError: step `root` where they begin with another event; else what `verify_sparse` raises.
+    """
+    begins_with = entries[0].event.id_text if entries and entries[0].position == 0 else "no root at all"
+    if begins_with != (root or stated):
+        raise VerificationError("root", f"the log begins with {begins_with}, not {root or stated}")
+    for entry in entries:
+        if entry.event.subject != registry.subject:
+            raise VerificationError("canonical form", f"position {entry.position} is no event of {registry.name}")
+    verify_sparse(entries, registry, SparseTargets())
+    return Authority(registry, begins_with, tuple(entries), None, pinned=root is not None)
