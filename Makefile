@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PITH_DATA ?= .pith
 export PITH_DATA
 
-.PHONY: run test check lint format lock clean
+.PHONY: run test check lint format lock bench clean
 
 run: $(VENV)/.run  ## make a demonstration registry and show one record with its proof
 	@$(BIN)/python -m ops.demonstration
@@ -20,6 +20,9 @@ lint: $(VENV)/.dev  ## style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.run  ## measure ratios, side by side in one run
+	@$(BIN)/python -m ops.bench.tree
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

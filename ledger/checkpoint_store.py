@@ -20,6 +20,7 @@ from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.merkle import EMPTY_ROOT, tree_root
 from ledger.notes import NoteSignature, Verifier
 from ledger.registry import Registry
+from ledger.rows import head_of
 from ledger.tables import CHECKPOINTS, COSIGNATURES, PUBLICATIONS
 from ledger.tree import frontier_of, node_reader
 from ledger.tree_check import check_growth
@@ -67,7 +68,7 @@ class Checkpoints:
             check_growth(connection, *old, frontier.size, frontier.root())
         checkpoint = Checkpoint(log_origin(self._registry), frontier.size, frontier.root())
         note = issue(checkpoint, key).format()
-        open_log_checkpoint(note, self._registry, registry.keys)
+        open_log_checkpoint(note, self._registry, registry.keys, known_at=now)
         return self._add(checkpoint, note, now)
 
     def adopt(self, opened: Opened, now: int) -> SignedCheckpoint:
@@ -116,9 +117,11 @@ class Checkpoints:
                 if last.size == checkpoint.size and last.root != checkpoint.root:
                     raise LogCorruptedError(f"two roots were computed for {checkpoint.size} entries")
                 return last
-            row = {"size": checkpoint.size, "root": checkpoint.root, "note": note, "signed_at": now}
+            # Clocks are set back at times; a checkpoint is never older than what it covers or follows.
+            signed_at = max(now, head_of(connection).received_at, last.signed_at if last else 0)
+            row = {"size": checkpoint.size, "root": checkpoint.root, "note": note, "signed_at": signed_at}
             connection.execute(insert(CHECKPOINTS), row)
-        return SignedCheckpoint(checkpoint.size, checkpoint.root, note, now)
+        return SignedCheckpoint(checkpoint.size, checkpoint.root, note, signed_at)
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -138,6 +141,15 @@ class Checkpoints:
             if newest is None:
                 raise NotFoundError("no checkpoint was published yet", cure="run `pith checkpoint`")
             return _at(connection, newest)
+
+    def at(self, size: int) -> SignedCheckpoint:
+        """Return the checkpoint that was signed at a size.
+
+        Raises:
+            NotFoundError: none was.
+        """
+        with self._database.read() as connection:
+            return _at(connection, size)
 
     def all(self) -> Iterator[SignedCheckpoint]:
         """Yield every signed checkpoint, smallest first."""

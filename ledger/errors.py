@@ -7,6 +7,7 @@ about it (`cure`). Errors are told apart by whose fault they are:
 * `SubmissionError`: the submitter's. Nothing of the event was stored; sending it again unchanged
   gives the same error.
 * `VerificationError`: something that claims to be proven is not; `step` names the check that failed.
+* `WitnessRefusedError`: whoever asked a witness for a cosignature; each child is one answer of the protocol.
 * `StoreError`, `ProjectionError`: ours or the machine's.
 """
 
@@ -165,22 +166,28 @@ class SignatureInvalidError(SubmissionError):
     default_cure = "the signature does not belong to these bytes and this key; sign the event again"
 
 
-class UnknownKeyError(SubmissionError):
+class KeyNotValidError(SubmissionError):
+    """The key may not sign this here and now; raise one of its children."""
+
+    code = "key-not-valid"
+
+
+class UnknownKeyError(KeyNotValidError):
     code = "unknown-key"
     default_cure = "register the key first: `pith sign key_registered --key FILE | pith append -`"
 
 
-class KeyExpiredError(SubmissionError):
+class KeyExpiredError(KeyNotValidError):
     code = "key-expired"
     default_cure = "sign with a key that is valid now; `pith sign key_rotated` introduces a successor"
 
 
-class KeyRevokedError(SubmissionError):
+class KeyRevokedError(KeyNotValidError):
     code = "key-revoked"
     default_cure = "sign with a key that was not revoked"
 
 
-class KeyRoleError(SubmissionError):
+class KeyRoleError(KeyNotValidError):
     code = "key-role"
     default_cure = "each key has one role; sign with a key registered for this one"
 
@@ -274,8 +281,16 @@ class AmbiguousError(LedgerError):
         self.choices = choices
 
 
+class SourceUnreadableError(LedgerError):
+    """What a log publishes cannot be had from an address or folder now; nothing is said about the log."""
+
+    code = "source-unreadable"
+    default_cure = "check the address and that it can be reached, then try again"
+    retryable = True
+
+
 class VerificationError(LedgerError):
-    """A check failed; `step` names it (canonical form, number, title, signature, key, …)."""
+    """A check failed; `step` names it (canonical form, number, signature, key validity, …)."""
 
     code = "verification"
 
@@ -288,6 +303,72 @@ class VerificationError(LedgerError):
 
     def facts(self) -> dict[str, str]:
         return {"step": self.step, **super().facts()}
+
+
+class CosigningError(LedgerError):
+    """A witness was asked to cosign our checkpoint, and what came back is no cosignature that holds."""
+
+    code = "cosigning"
+
+
+class WitnessRefusedError(LedgerError):
+    """A witness will not cosign a checkpoint (C2SP tlog-witness); raise one of the children."""
+
+    code = "witness-refused"
+
+
+class MalformedRequestError(WitnessRefusedError):
+    """The request is not of the protocol's form, or its old size is greater than its checkpoint's."""
+
+    code = "malformed-request"
+    default_cure = "send `old SIZE`, the proof's hashes in base64, an empty line and the signed checkpoint"
+
+
+class UnknownLogError(WitnessRefusedError):
+    """The witness does not follow the log that the checkpoint's origin names."""
+
+    code = "unknown-log"
+    default_cure = "ask the witness's operator to follow this log"
+
+
+class LogSignatureError(WitnessRefusedError):
+    """No key that is trusted for the log signed the checkpoint, or such a key's signature does not hold."""
+
+    code = "log-signature"
+    default_cure = "send the checkpoint as the log signed it, with a key that the witness was told of"
+
+
+class SizeConflictError(WitnessRefusedError):
+    """The old size is not that of the latest cosigned checkpoint; `known_size` is (0 for none)."""
+
+    code = "size-conflict"
+    default_cure = "prove consistency from the size that the witness knows"
+
+    def __init__(self, message: str, known_size: int) -> None:
+        super().__init__(message)
+        self.known_size = known_size
+
+
+class RootConflictError(WitnessRefusedError):
+    """The witness cosigned another root for this size of the log: the log has shown two histories."""
+
+    code = "root-conflict"
+    default_cure = "compare what the log served to both: one of the two histories is false"
+
+
+class InconsistentTreeError(WitnessRefusedError):
+    """The proof does not show that the tree grew out of the one that was cosigned last."""
+
+    code = "inconsistent-tree"
+    default_cure = "send the consistency proof from the old size to the checkpoint's (RFC 6962, 2.1.2), in its order"
+
+
+class WitnessClockError(WitnessRefusedError):
+    """The witness's own clock cannot be right, so no time can be vouched for."""
+
+    code = "witness-clock"
+    default_cure = "set the witness's clock; until then it cosigns nothing"
+    retryable = True
 
 
 class StoreError(LedgerError):

@@ -106,32 +106,35 @@ class Registry:
             (self._size(entry, before) for entry in self._anchors.values() if entry.position < before), default=0
         )
 
+    def anchored(self, entry: Entry, before: int = NOW) -> tuple[Checkpoint, Confirmation]:
+        """Return the checkpoint that an anchor in the stream confirms, and what its proof says.
+
+        Raises:
+            AnchorError: the proof does not hold under the policy in force before a position.
+            VerificationError: what was anchored is no checkpoint that this log's key signed, or not this one.
+        """
+        anchored = entry.event.payload.anchored
+        confirmed = self.confirmation(entry.event, before)
+        if not isinstance(anchored.note, str):
+            raise VerificationError("anchor", "the anchor does not carry its note: anything could be anchored")
+        # The proof says when the note existed at the latest: a key stolen later does not unmake it.
+        existed = microseconds(confirmed.attested_time)
+        note = anchored.note.encode()
+        checkpoint = open_log_checkpoint(note, self.name, self.keys, known_at=existed, before=before).checkpoint
+        # No checkpoint covers the anchor that names it.
+        if checkpoint.size != anchored.tree_size or checkpoint.size > entry.position:
+            raise VerificationError("anchor", f"the note is of {checkpoint.size} entries, not {anchored.tree_size}")
+        return checkpoint, confirmed
+
     def _size(self, entry: Entry, before: int) -> int:
         if entry.event.signer.signer_type != "pith_registry" or self.keys.is_cut(
             entry.event.signer.key_id, entry.position, entry.received_at, before
         ):
             return 0
-        anchored = entry.event.payload.anchored
         try:
-            confirmed = self.confirmation(entry.event, before)
-            size = self.anchored_checkpoint(entry.event, confirmed, before).size
+            return self.anchored(entry, before)[0].size
         except (AnchorError, VerificationError):
             return 0
-        # No checkpoint covers the anchor that names it.
-        return size if size == anchored.tree_size and size <= entry.position else 0
-
-    def anchored_checkpoint(self, anchor: Event, confirmed: Confirmation, before: int = NOW) -> Checkpoint:
-        """Return the checkpoint that an anchor of the log carries as its note.
-
-        Raises:
-            VerificationError: it carries none that this log's key signed; what was anchored could be anything.
-        """
-        note = anchor.payload.anchored.note
-        if not isinstance(note, str):
-            raise VerificationError("checkpoint", "the anchor does not carry its note", cure="")
-        # The proof says when the note existed at the latest: a key stolen later does not unmake it.
-        existed = microseconds(confirmed.attested_time)
-        return open_log_checkpoint(note.encode(), self.name, self.keys, known_at=existed, before=before).checkpoint
 
 
 def confirm_anchor(payload: TimestampAnchor, policy: PolicySet) -> Confirmation:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from ledger.commitments import Disclosure
 from ledger.errors import LogCorruptedError, SubmissionError
 from ledger.events import Entry, Event, parse_stored
-from ledger.merkle import leaf_hash
+from ledger.merkle import Frontier, leaf_hash
 from ledger.tables import DISCLOSURES, EVENTS, HEAD, key_of_id, key_of_subject
 from ledger.tree import grow
 from ledger.verification import Head
@@ -90,6 +90,19 @@ def entries_of_keys(connection: Connection, keys: Sequence[int], start: int, sto
 def insert_entries(
     connection: Connection, new: Sequence[Entry], disclosed: list[dict[str, object]], head: Head
 ) -> None:
+    """Write entries that follow a head, with what they disclose, and grow the tree and the head by them.
+
+    Raises:
+        LogCorruptedError: tree and log differ in size, or the head moved.
+    """
+    insert_events(connection, new)
+    if disclosed:
+        connection.execute(insert(DISCLOSURES), disclosed)
+    move_head(connection, head, new, grow(connection, [leaf_hash(entry.leaf()) for entry in new]))
+
+
+def insert_events(connection: Connection, new: Sequence[Entry]) -> None:
+    """Write the rows of entries."""
     rows = [
         {
             "position": entry.position,
@@ -103,11 +116,16 @@ def insert_entries(
         for entry in new
     ]
     connection.execute(insert(EVENTS), rows)
-    frontier = grow(connection, [leaf_hash(entry.leaf()) for entry in new])
+
+
+def move_head(connection: Connection, head: Head, new: Sequence[Entry], frontier: Frontier) -> None:
+    """Move the head past entries that follow it.
+
+    Raises:
+        LogCorruptedError: tree and log differ in size, or the head moved.
+    """
     if frontier.size != head.size + len(new):
         raise LogCorruptedError(f"the tree has {frontier.size} leaves, the log {head.size + len(new)} entries")
-    if disclosed:
-        connection.execute(insert(DISCLOSURES), disclosed)
     grown = update(HEAD).where(HEAD.c.id == 1, HEAD.c.size == head.size)
     head_row = {"size": frontier.size, "received_at": new[-1].received_at, "frontier": frontier.to_bytes()}
     done = connection.execute(grown.values(**head_row))
@@ -134,6 +152,19 @@ def checked_entry_of(row: Row[Any]) -> Entry:
     if stated != (event.event_id, key_of_id(event.event_id), key_of_subject(event.subject), event.event_type):
         raise LogCorruptedError(f"the look-up columns at position {row.position} do not belong to its event")
     return entry
+
+
+def check_unique(connection: Connection) -> None:
+    """Check that no event stands at two positions.
+
+    Raises:
+        LogCorruptedError: one does.
+    """
+    one, other = EVENTS.alias(), EVENTS.alias()
+    same = (one.c.event_key == other.c.event_key) & (one.c.position < other.c.position)
+    twice = select(one.c.position, other.c.position).where(same, one.c.event_id == other.c.event_id)
+    if found := connection.execute(twice.limit(1)).first():
+        raise LogCorruptedError(f"positions {found[0]} and {found[1]} hold the same event")
 
 
 def add_disclosures(connection: Connection, entry: Entry, texts: Mapping[str, Disclosure]) -> None:

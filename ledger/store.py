@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ from ledger.registry import Registry
 from ledger.rows import (
     BatchTargets,
     add_disclosures,
+    check_unique,
     checked_entry_of,
     disclosure_rows,
     entries_of_keys,
@@ -147,8 +149,11 @@ class Store:
                 self._registry, self._registry_size = Registry(self.registry_name), 0
                 raise
 
-    def adopt(self, entries: Sequence[Entry]) -> None:
+    def adopt(self, entries: Sequence[Entry], workers: Executor | None = None) -> None:
         """Append entries of another copy of this log just as they are, each checked as on its first day.
+
+        Args:
+            workers: check signatures beside the caller's thread.
 
         Raises:
             VerificationError: the first entry that does not follow, with the step that failed; none is kept.
@@ -162,7 +167,7 @@ class Store:
                     for known in known_events(connection, [entry.event for entry in entries]).values():
                         raise VerificationError("position", f"the log has this event at {known.position}", cure="")
                     targets = BatchTargets(connection, {entry.event.subject for entry in entries})
-                    verify_entries(entries, registry, targets, head)
+                    verify_entries(entries, registry, targets, head, workers)
                     if entries:
                         insert_entries(connection, entries, [], head)
                         self._registry_size = head.size + len(entries)
@@ -327,12 +332,8 @@ class Store:
         Raises:
             LogCorruptedError: one does.
         """
-        one, other = EVENTS.alias(), EVENTS.alias()
-        same = (one.c.event_key == other.c.event_key) & (one.c.position < other.c.position)
-        twice = select(one.c.position, other.c.position).where(same, one.c.event_id == other.c.event_id)
         with self._database.read() as connection:
-            if found := connection.execute(twice.limit(1)).first():
-                raise LogCorruptedError(f"positions {found[0]} and {found[1]} hold the same event")
+            check_unique(connection)
 
     def of_subjects(self, subjects: Iterable[str], before: int) -> dict[str, list[Entry]]:
         """Return the entries below a position about each of some subjects, in order of position."""

@@ -13,8 +13,8 @@ from typing import ClassVar, Final
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-TILE_BYTES: Final = 256 * 32
-"""The hashes of a full tile, as served."""
+TILE_BYTES: Final = 510 * 32
+"""What is stored of a full tile: its 256 hashes and the nodes above them, but for the topmost."""
 
 Key64 = BigInteger().with_variant(Integer, "sqlite")
 
@@ -51,10 +51,9 @@ class HeadRow(LogTable, table=True):
 
 
 class TileRow(LogTable, table=True):
-    """One tile of the Merkle tree: its hashes, and once it is full the nodes between them and its root.
+    """One tile of the Merkle tree: its hashes, and after each the nodes that it completes (`tree.complete`).
 
-    A full tile holds 256 + 128 + … + 2 hashes, level by level, so that a proof hashes nothing; a partial one
-    grows in place until then.
+    A proof so finds every node it needs; a partial tile grows at its end until it is full.
     """
 
     __tablename__ = "tiles"

@@ -1,7 +1,7 @@
 """The stored Merkle tree of a log: grown inside the append transaction, read a tile at a time.
 
-A full tile is kept with the nodes between its hashes and its root (`TileRow`), so a proof reads the few
-tiles on its way and hashes next to nothing. The head row carries the frontier, which is all that growing needs.
+A tile is kept with the nodes above its hashes (see `complete`), so a proof reads the few tiles on its way and
+hashes next to nothing. The head row carries the frontier, which is all that growing needs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ledger.merkle import (
     HASH_BYTES,
     Frontier,
     NodeReader,
+    Row,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
@@ -26,16 +27,20 @@ from ledger.merkle import (
     tree_root,
 )
 from ledger.tables import EVENTS, HEAD, TILES
-from ledger.tiles import ENTRIES, HEIGHT, WIDTH, Tile, pack_entries
+from ledger.tiles import ENTRIES, HEIGHT, WIDTH, Tile, pack_entries, pack_hashes
 
 _NODES: Final = select(TILES.c.nodes).where(TILES.c.level == bindparam("tile"), TILES.c.number == bindparam("at"))
+_FRONTIER: Final = select(HEAD.c.frontier)
+_WIDEN: Final = (
+    update(TILES)
+    .where(TILES.c.level == bindparam("tile"), TILES.c.number == bindparam("at"))
+    .values(nodes=bindparam("wider"))
+)
 _LEAVES: Final = (
     select(EVENTS.c.received_at, EVENTS.c.event)
     .where(EVENTS.c.position >= bindparam("start"), EVENTS.c.position < bindparam("stop"))
     .order_by(EVENTS.c.position)
 )
-_STARTS: Final = [sum(WIDTH >> level for level in range(height)) for height in range(HEIGHT)]
-"""Where each inner level begins in a full tile's nodes, counted in hashes."""
 
 
 # --- growing -------------------------------------------------------------------------------
@@ -43,7 +48,7 @@ _STARTS: Final = [sum(WIDTH >> level for level in range(height)) for height in r
 
 def frontier_of(connection: Connection) -> Frontier:
     """Return the right edge of the tree as the head row has it."""
-    return Frontier.from_bytes(connection.execute(select(HEAD.c.frontier)).scalar_one())
+    return Frontier.from_bytes(connection.execute(_FRONTIER).scalar_one())
 
 
 def grow(connection: Connection, leaves: Sequence[bytes]) -> Frontier:
@@ -54,35 +59,74 @@ def grow(connection: Connection, leaves: Sequence[bytes]) -> Frontier:
     """
     frontier = frontier_of(connection)
     grown = frontier.extend(leaves)
-    for tile_level, row in enumerate(grown[::HEIGHT]):
-        number, offset = divmod(row.first, WIDTH)
+    for tile_level in range(-(-len(grown) // HEIGHT)):
+        rows = grown[tile_level * HEIGHT : (tile_level + 1) * HEIGHT]
+        first, end = rows[0].first, rows[0].first + len(rows[0].hashes)
+        number, offset = divmod(first, WIDTH)
         kept = stored_nodes(connection, tile_level, number) if offset else b""
-        if len(kept) != offset * HASH_BYTES:
+        if len(kept) != kept_bytes(offset):
             raise LogCorruptedError(f"tile {number} of level {tile_level} has {len(kept)} bytes at width {offset}")
-        known = [kept[at : at + HASH_BYTES] for at in range(0, len(kept), HASH_BYTES)] + row.hashes
-        new = []
-        for start in range(0, len(known), WIDTH):
-            nodes = complete(known[start : start + WIDTH])
-            if start or not offset:
-                new.append({"level": tile_level, "number": number + start // WIDTH, "nodes": nodes})
-            else:
-                own = (TILES.c.level == tile_level) & (TILES.c.number == number)
-                connection.execute(update(TILES).where(own).values(nodes=nodes))
+        if offset:
+            stop = min(end, (number + 1) * WIDTH)
+            wider = kept + _in_order(rows, first, stop)
+            connection.execute(_WIDEN, {"tile": tile_level, "at": number, "wider": wider})
+            number, first = number + 1, stop
+        new = [
+            {"level": tile_level, "number": at // WIDTH, "nodes": _in_order(rows, at, min(end, at + WIDTH))}
+            for at in range(first, end, WIDTH)
+        ]
         if new:
             connection.execute(insert(TILES), new)
     return frontier
 
 
-def complete(hashes: Sequence[bytes]) -> bytes:
-    """Return what is stored of a tile: its hashes and, if there are 256, the levels of nodes above them."""
-    found = list(hashes)
-    if len(found) == WIDTH:
-        row = found
-        while len(row) > 2:
-            children = iter(row)
-            row = [node_hash(left, right) for left, right in zip(children, children, strict=True)]
-            found += row
+def _in_order(rows: Sequence[Row], start: int, stop: int) -> bytes:
+    """Return the nodes that the hashes [start, stop) complete within one tile, in the order of `complete`."""
+    first, base = rows[0]
+    found = []
+    for index in range(start, stop):
+        found.append(base[index - first])
+        end = index + 1
+        for level in range(1, min((end & -end).bit_length(), HEIGHT)):
+            row = rows[level]
+            found.append(row.hashes[(end >> level) - 1 - row.first])
     return b"".join(found)
+
+
+def complete(hashes: Sequence[bytes]) -> bytes:
+    """Return what is stored of a tile: after each of its hashes the nodes that this one completes.
+
+    A tile thus only ever grows at its end, and what was stored of a partial one stays as it is. The node at
+    the top of a full tile is not among them: it is a hash of the tile above.
+    """
+    found: list[bytes] = []
+    waiting: list[bytes] = []
+    for index, node in enumerate(hashes):
+        found.append(node)
+        while index & 1 and len(found) < FULL:
+            node = node_hash(waiting.pop(), node)
+            index >>= 1
+            found.append(node)
+        waiting.append(node)
+    return b"".join(found)
+
+
+FULL: Final = 2 * WIDTH - 2
+"""How many nodes are stored of a full tile."""
+
+
+def kept_bytes(width: int) -> int:
+    """Return how many bytes are stored of a tile of this width."""
+    return min(2 * width - width.bit_count(), FULL) * HASH_BYTES
+
+
+def place_of(level: int, index: int) -> int:
+    """Return where in a tile's stored bytes the node (level 0 to 7, index) of this tile begins."""
+    last = ((index + 1) << level) - 1
+    return (2 * last - last.bit_count() + level) * HASH_BYTES
+
+
+_HASHES: Final = [place_of(0, index) for index in range(WIDTH)]
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -92,6 +136,11 @@ def stored_nodes(connection: Connection, level: int, number: int) -> bytes:
     """Return what is kept of a tile, as `complete` lays it out; nothing where there is none."""
     found: bytes | None = connection.execute(_NODES, {"tile": level, "at": number}).scalar()
     return found or b""
+
+
+def hashes_of(nodes: bytes) -> list[bytes]:
+    """Return a tile's own hashes from its stored bytes."""
+    return [nodes[place : place + HASH_BYTES] for place in _HASHES if place < len(nodes)]
 
 
 def node_reader(connection: Connection) -> NodeReader:
@@ -104,17 +153,11 @@ def node_reader(connection: Connection) -> NodeReader:
         nodes = read.get((tile_level, number))
         if nodes is None:
             nodes = read[tile_level, number] = stored_nodes(connection, tile_level, number)
-        if len(nodes) > WIDTH * HASH_BYTES:
-            start = (_STARTS[inside] + at) * HASH_BYTES
-            return nodes[start : start + HASH_BYTES]
-        first, end = at << inside, (at + 1) << inside
-        if len(nodes) < end * HASH_BYTES:
-            raise LogCorruptedError(f"tile {number} of level {tile_level} lacks its hashes up to {end}")
-        row = [nodes[byte : byte + HASH_BYTES] for byte in range(first * HASH_BYTES, end * HASH_BYTES, HASH_BYTES)]
-        while len(row) > 1:
-            children = iter(row)
-            row = [node_hash(left, right) for left, right in zip(children, children, strict=True)]
-        return row[0]
+        start = place_of(inside, at)
+        found = nodes[start : start + HASH_BYTES]
+        if len(found) != HASH_BYTES:
+            raise LogCorruptedError(f"tile {number} of level {tile_level} lacks node {at} of its level {inside}")
+        return found
 
     return node
 
@@ -170,10 +213,10 @@ class Tree:
                 if len(rows) != tile.width:
                     raise LogCorruptedError(f"entries are missing between positions {start} and {start + tile.width}")
                 return pack_entries([leaf_data(received_at, event) for received_at, event in rows])
-            found = stored_nodes(connection, tile.level, tile.index)[: tile.width * HASH_BYTES]
-        if len(found) != tile.width * HASH_BYTES:
+            hashes = hashes_of(stored_nodes(connection, tile.level, tile.index))[: tile.width]
+        if len(hashes) != tile.width:
             raise LogCorruptedError(f"{tile.path()} is not whole")
-        return found
+        return pack_hashes(hashes)
 
 
 def leaf_hashes(connection: Connection, start: int, stop: int) -> list[bytes]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection, select
 
 from ledger.errors import LogCorruptedError, VerificationError
-from ledger.merkle import EMPTY_ROOT, HASH_BYTES, consistency_proof, node_hash, tree_root, verify_consistency
+from ledger.merkle import EMPTY_ROOT, HASH_BYTES, consistency_proof, root_of, tree_root, verify_consistency
 from ledger.tables import TILES
 from ledger.tiles import WIDTH
-from ledger.tree import complete, leaf_hashes, node_reader, stored_nodes
+from ledger.tree import complete, hashes_of, kept_bytes, leaf_hashes, node_reader, place_of, stored_nodes
 
 PAGE_TILES = 16
 Progress = Callable[[int], None]
@@ -71,7 +71,7 @@ def check_no_more_tiles(connection: Connection, size: int) -> None:
     for level, number, nodes in connection.execute(select(TILES.c.level, TILES.c.number, TILES.c.nodes)):
         count = size >> (8 * level) if 0 <= level < 8 else 0
         width = min(count - number * WIDTH, WIDTH)
-        if number < 0 or width <= 0 or (width < WIDTH and len(nodes) != width * HASH_BYTES):
+        if number < 0 or width <= 0 or len(nodes) != kept_bytes(width):
             raise LogCorruptedError(f"tile {number} of level {level} does not belong to a log of {size} entries")
 
 
@@ -92,19 +92,18 @@ def _check_tiles(connection: Connection, level: int, first: int, pages: Iterator
             number, offset = divmod(first, WIDTH)
             part, page = page[: WIDTH - offset], page[WIDTH - offset :]
             kept = stored_nodes(connection, level, number)
-            before = [kept[at : at + HASH_BYTES] for at in range(0, offset * HASH_BYTES, HASH_BYTES)]
-            expected = complete(before + part)
+            expected = complete(hashes_of(kept)[:offset] + part)
             if kept[: len(expected)] != expected or len(kept) != len(expected):
                 raise LogCorruptedError(_difference(level, number, kept, expected))
             first += len(part)
             if offset + len(part) == WIDTH:
-                yield node_hash(expected[-2 * HASH_BYTES : -HASH_BYTES], expected[-HASH_BYTES:])
+                yield root_of(hashes_of(expected))
 
 
 def _difference(level: int, number: int, kept: bytes, expected: bytes) -> str:
     at = next((at for at, (one, other) in enumerate(zip(kept, expected, strict=False)) if one != other), len(kept))
-    index = at // HASH_BYTES
-    if level == 0 and index < WIDTH:
-        position = number * WIDTH + index
+    before = hashes_of(kept[: at - at % HASH_BYTES])
+    if level == 0 and place_of(0, len(before)) <= at:
+        position = number * WIDTH + len(before)
         return f"the entry at position {position} does not hash to its leaf in tile 0/{number}"
-    return f"tile {number} of level {level} differs at hash {index} from what lies below it"
+    return f"tile {number} of level {level} differs at byte {at} from what lies below it"

@@ -100,7 +100,7 @@ def check(entry: Entry, registry: Registry, targets: Targets) -> None:
     if event.event_type in ("key_registered", "key_rotated", "key_revoked"):
         check_key_event(entry, registry)
         return
-    key = _check_signer(entry, registry)
+    key = signer_key(entry, registry)
     record: Entry | None = None
     if subjects.is_number(event.subject):
         record = targets.record(event.subject)
@@ -122,7 +122,12 @@ _ROLES: Final[Mapping[str, tuple[Role, ...]]] = {
 }
 
 
-def _check_signer(entry: Entry, registry: Registry) -> Registration:
+def signer_key(entry: Entry, registry: Registry) -> Registration:
+    """Return the registration of the key that signed an entry.
+
+    Raises:
+        KeyNotValidError, SignerMismatchError: it could not sign this there and then.
+    """
     event = entry.event
     roles = _ROLES[event.signer.signer_type]
     if event.event_type == "storage_attestation" and roles == ("contributor",):

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ledger.errors import SubmissionError, VerificationError
+from ledger.errors import KeyNotValidError, SubmissionError, VerificationError
 from ledger.events import Entry
 from ledger.registry import Registry
 from ledger.rules import Targets
@@ -45,7 +45,7 @@ def verify_entries(
         workers: checks signatures beside the caller's thread; None checks them on it.
 
     Raises:
-        VerificationError: the step (position, time, key, rule, signature) and the entry that failed.
+        VerificationError: the step (position, time, key validity, rule, signature) and the entry that failed.
     """
     signatures: list[tuple[Entry, Signature]] = []
     seen: set[bytes] = set()
@@ -62,9 +62,11 @@ def verify_entries(
                 (entry, signature) for signature in signatures_of(entry.event, registry.keys, entry.position)
             ]
         except SubmissionError as error:
-            raise _failed("key", entry, str(error)) from error
+            raise _failed("key validity", entry, str(error)) from error
         try:
             check(entry, registry, targets)
+        except KeyNotValidError as error:
+            raise _failed("key validity", entry, str(error)) from error
         except SubmissionError as error:
             raise _failed("rule", entry, str(error)) from error
         registry.add(entry)

@@ -22,7 +22,8 @@ from ledger.keys import Role, SecretKey
 from ledger.registry import DEFAULT_POLICY
 from ledger.store import Submission
 from ledger.subjects import registry_subject
-from ops import bundles, regtest
+from ops import bundles, receipts, regtest
+from ops.checkpointing import newest
 from ops.cli.output import say, settings, show_checks
 from ops.cli.reading import show_record
 from ops.home import Home, create_home, now, open_home
@@ -30,6 +31,7 @@ from ops.importers import files
 from ops.importers.run import Report, import_sources
 from ops.keyfiles import KeyFile, read_key, write_key
 from ops.signing import Signatory, seconds
+from ops.trust import Trust
 from ops.verify import verify_path
 from projections import queries
 
@@ -90,18 +92,8 @@ def _attest(home: Home, subject: str, citing: str) -> None:
     _append(home, registry, "identity_evidence", "registry", evidence)
 
     record = home.store.of_subjects([subject], home.store.head().size)[subject][0].event.payload
-    proof, header = regtest.stamp(bytes.fromhex(record.canonical_sha256), home.clock() // 1_000_000, BLOCK_HEIGHT)
-    anchor = {
-        "anchored": {"what": "record", "sha256": record.canonical_sha256},
-        "method": "opentimestamps",
-        "service": "https://calendar.example.org",
-        "proof_b64": base64.b64encode(proof).decode(),
-        "status": "confirmed",
-        "attested_time": seconds(home.clock()),
-        "block_header": header.hex(),
-        "height": BLOCK_HEIGHT,
-    }
-    _append(home, registry, "timestamp_anchor", subject, anchor)
+    anchored = {"what": "record", "sha256": record.canonical_sha256}
+    _append(home, registry, "timestamp_anchor", subject, _stamped(home, anchored))
     content = (SAMPLES / "demonstration.txt").read_bytes()
     storage = {
         "location": {"kind": "warc", "url": "file:ops/samples/demonstration.txt"},
@@ -124,6 +116,26 @@ def _attest(home: Home, subject: str, citing: str) -> None:
     held = _append(home, replicator, "replication_record", subject, replication)
     decision = {"decision": "accepted", "reason": "The archive opens and the figures come out as stated."}
     _append(home, moderator, "moderation_decision", subject, decision, held.id_text)
+
+    note = newest(home).note
+    size = home.store.checkpoints.published().size
+    anchored = {"what": "checkpoint", "sha256": hashlib.sha256(note).hexdigest(), "tree_size": size}
+    _append(home, registry, "timestamp_anchor", "registry", _stamped(home, {**anchored, "note": note.decode()}))
+
+
+def _stamped(home: Home, anchored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of an anchor that the toy chain confirms at once."""
+    proof, header = regtest.stamp(bytes.fromhex(anchored["sha256"]), home.clock() // 1_000_000, BLOCK_HEIGHT)
+    return {
+        "anchored": anchored,
+        "method": "opentimestamps",
+        "service": "https://calendar.example.org",
+        "proof_b64": base64.b64encode(proof).decode(),
+        "status": "confirmed",
+        "attested_time": seconds(home.clock()),
+        "block_header": header.hex(),
+        "height": BLOCK_HEIGHT,
+    }
 
 
 def _person(home: Home, name: str, signer_id: str, role: Role) -> Signatory:
@@ -149,17 +161,29 @@ def _append(
 
 def _show(home: Home, subject: str) -> None:
     document = served(queries.record(home.projections, subject, home.store.registry()), home.settings.base_url)
-    bundle_path = home.settings.data / "demonstration.bundle.json"
-    bundle_path.write_bytes(msgspec.json.format(msgspec.json.encode(bundles.bundle(home.store, subject)), indent=2))
+    newest(home)
+    claim = next(
+        entry
+        for entry in home.store.of_subjects([subject], home.store.head().size)[subject]
+        if entry.event.event_type == "author_attestation"
+    )
     say("")
     show_record(msgspec.json.decode(msgspec.json.encode(document)))
-    say("", f"pith verify {bundle_path}")
-    show_checks(verify_path(bundle_path, {}, home.store.entry(0).event.id_text))
+    root = home.store.entry(0).event.id_text
+    for name, found in (
+        ("bundle", bundles.bundle(home.store, subject)),
+        ("receipt", receipts.receipt(home.store, claim)),
+    ):
+        path = home.settings.data / f"demonstration.{name}.json"
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        say("", f"pith verify {path} --root {root}")
+        show_checks(verify_path(path, Trust(root)))
     say("", "This paper is made up and its Bitcoin block is a toy (regtest); the other records are real. Look around:")
     say(
         '  .venv/bin/pith find "neural machine translation"',
         "  .venv/bin/pith show QKNOCXGU",
         f"  .venv/bin/pith history {subject}",
+        f"  .venv/bin/pith receipt {claim.event.id_text}",
     )
 
 

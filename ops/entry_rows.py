@@ -15,7 +15,8 @@ from ledger.merkle import HASH_BYTES
 from ledger.notes import decode_base64
 from ledger.payloads import IdentityEvidence, KeyRegistered, KeyRevoked, KeyRotated
 
-PLACE = ("position", "received_at", "inclusion_proof", "consistency_proof")
+PROOFS = ("inclusion_proof", "consistency_proof")
+PLACE = ("position", "received_at", *PROOFS)
 """What a row has beside the event's fields."""
 
 

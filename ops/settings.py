@@ -12,10 +12,11 @@ from ledger.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the data is, and under which address it is shown."""
+    """Where the data is, under which address it is shown, and which witnesses must cosign."""
 
     data: Path
     base_url: str
+    witness_policy: Path | None = None
 
     @property
     def ledger_path(self) -> Path:
@@ -34,7 +35,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings.
 
     `PITH_DATA` is the data folder (default `.pith`), `PITH_BASE_URL` the public address of the registry
-    (default `http://127.0.0.1:8080`).
+    (default `http://127.0.0.1:8080`), `PITH_WITNESS_POLICY` a file (C2SP tlog-policy) that says which witnesses
+    must cosign a checkpoint before it is published (default: none).
 
     Raises:
         UsageError: a value that cannot be meant.
@@ -43,4 +45,5 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise UsageError(f"{base_url!r} is no address", place="PITH_BASE_URL", cure="give https://HOST")
-    return Settings(Path(environment.get("PITH_DATA", ".pith")), base_url)
+    policy = environment.get("PITH_WITNESS_POLICY")
+    return Settings(Path(environment.get("PITH_DATA", ".pith")), base_url, Path(policy) if policy else None)

@@ -11,6 +11,7 @@ import typer
 
 from ledger.errors import InvalidFieldError, UsageError
 from ledger.keys import ROLES, SecretKey
+from ledger.log_keys import log_verifier
 from ledger.payloads import SignerId
 from ledger.subjects import registry_subject
 from ops.cli.output import Json, opened, say, settings, tell
@@ -40,6 +41,7 @@ def init(
         "data": str(home.settings.data),
         "keys": {role: home.signatory(role).key.key_id for role in OWN_ROLES},
         "receipt_public_key": home.signatory("receipt").key.public_key.hex(),
+        "log_key": log_verifier(name, home.signatory("log").key.public_key).format(),
     }
     home.close()
     if json:
@@ -51,6 +53,8 @@ def init(
         "           the log's trust anchor: publish it, so that anyone can check with --root",
         f"receipts   {facts['receipt_public_key']}",
         f"           the key that signs your records: publish it too, for `pith verify --key {name}=HEX`",
+        f"log        {facts['log_key']}",
+        "           the key that signs its checkpoints, for witnesses and monitors",
         f"keys       {home.settings.keys} (mode 0600; back them up, nobody can replace them)",
         "next       pith import FILE…",
     )
@@ -101,6 +105,7 @@ def show_settings(json: Json = False) -> None:
     facts = {
         "PITH_DATA": str(found.data),
         "PITH_BASE_URL": found.base_url,
+        "PITH_WITNESS_POLICY": str(found.witness_policy or ""),
         "ledger": str(found.ledger_path),
         "projections": str(found.projections_path),
         "keys": str(found.keys),
@@ -108,4 +113,4 @@ def show_settings(json: Json = False) -> None:
     if json:
         tell(facts)
     else:
-        say(*(f"{name:14} {value}" for name, value in facts.items()))
+        say(*(f"{name:20} {value}" for name, value in facts.items()))

@@ -86,6 +86,13 @@ def tell(value: Any) -> None:
         sys.stdout.flush()
 
 
+def write_out(raw: bytes) -> None:
+    """Print a file's exact bytes."""
+    with _read_on():
+        sys.stdout.buffer.write(raw)
+        sys.stdout.buffer.flush()
+
+
 def fail(error: LedgerError, *, as_json: bool) -> None:
     """Print an error to standard error: the fault, the place and the cure."""
     if as_json:

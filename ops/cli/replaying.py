@@ -1,4 +1,4 @@
-"""`replay`, `rebuild`, `verify`, `export`, `bundle`: trusting nobody."""
+"""`replay`, `rebuild`: everything anew from the log's first event."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -17,12 +16,8 @@ from ledger.errors import VerificationError
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.verification import Head, verify_entries
-from ops import bundles
-from ops.cli.output import AsOf, Json, KeyOption, keys_of, opened, position_of, progress, say, show_checks, tell
-from ops.cli.reading import Subject
+from ops.cli.output import AsOf, Json, opened, position_of, progress, say, tell
 from ops.importers.run import peak_memory_mb
-from ops.verify import verify_path
-from projections import queries
 from projections.rebuild import rebuild as rebuild_projections
 from projections.rebuild import replay as replay_projections
 from projections.runner import BATCH
@@ -36,7 +31,7 @@ class Mode(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    for command in (replay, rebuild, verify, export, bundle):
+    for command in (replay, rebuild):
         app.command()(command)
 
 
@@ -109,41 +104,3 @@ def rebuild(
             verdict = "same as before" if outcome.same else f"CHANGED from {outcome.old_digest}"
             say(f"{outcome.projection:10} generation {outcome.generation}  {outcome.new_digest}  {verdict}")
     return 0 if all(outcome.same for outcome in found) else 1
-
-
-def verify(
-    path: Annotated[Path, typer.Argument(help="A record document, a bundle, or an exported folder.")],
-    key: KeyOption = None,
-    root: Root = None,
-    json: Json = False,
-) -> None:
-    """Verify a file offline: no network, no database; the first check that fails is named."""
-    with progress("verifying", 0) as advance:
-        checks = verify_path(path, keys_of(key), root, advance)
-    if json:
-        tell({"verified": True, "checks": checks})
-    else:
-        show_checks(checks)
-
-
-def export(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    json: Json = False,
-) -> None:
-    """Write the whole log into a folder that `pith verify` checks anywhere. Private texts are not in it."""
-    with opened() as home:
-        size = home.store.head().size
-        digest = replay_projections(home.store, size)
-        with progress("exporting", size) as advance:
-            manifest = bundles.export(home.store, folder, digest, advance)
-    if json:
-        tell(manifest)
-    else:
-        say(f"{manifest['size']} entries in {folder}", f"state digest {digest}", f"next  pith verify {folder}")
-
-
-def bundle(subject: Subject) -> None:
-    """Print everything about one paper as a bundle that `pith verify` checks offline."""
-    with opened() as home:
-        home.catch_up()
-        tell(bundles.bundle(home.store, queries.resolve(home.projections, subject).subject))

@@ -14,6 +14,8 @@ from api.addresses import served
 from ledger import canonical
 from ledger.errors import LedgerError
 from ops import bundles
+from ops.export import export
+from ops.trust import Trust
 from ops.verify import verify_path
 from projections.queries import record_as_of
 from projections.rebuild import replay
@@ -32,7 +34,9 @@ def a_log(folder: Path) -> Log:
     withdrawn, held = world.citation(relationship="refutes"), world.replication()
     log.admit(world.proof_of_identity(ALICE), world.proof_of_identity(BOB), regtest_policy(world))
     log.admit(world.author(), world.citation(), withdrawn, held, world.author(BOB, author_name="Bob"))
-    log.admit(world.storage(CHECKER, grade="fetched"), confirmed_anchor(world), confirmed_checkpoint(world, 9))
+    log.admit(world.storage(CHECKER, grade="fetched"), confirmed_anchor(world))
+    anchored = log.checkpoint()
+    log.admit(confirmed_checkpoint(world, anchored.size, anchored.note.decode()))
     log.clock.advance(10)
     log.admit(world.withdrawal(withdrawn), world.decision(held, "accepted", MODERATOR), world.graph_snapshot())
     log.admit(world.revocation(BOB, compromised_from=OPENED))
@@ -41,6 +45,7 @@ def a_log(folder: Path) -> Log:
 
 def a_bundle(log: Log) -> dict[str, Any]:
     """Return a paper's bundle as a reader gets it."""
+    log.checkpoint()
     found: dict[str, Any] = json.loads(msgspec.json.encode(bundles.bundle(log.store, NUMBER)))
     return found
 
@@ -53,7 +58,8 @@ def a_document(log: Log) -> dict[str, Any]:
 
 
 def an_export(log: Log, folder: Path) -> Path:
-    bundles.export(log.store, folder, replay(log.store, log.store.head().size), lambda _: None)
+    size = log.checkpoint().size
+    export(log.store, folder, replay(log.store, size), lambda _: None)
     return folder
 
 
@@ -66,7 +72,7 @@ def written(folder: Path, value: object) -> Path:
 def failed_step(path: Path, keys: dict[str, bytes] | None = None, root: str | None = None) -> str:
     """Return the step at which verification fails, the error's code where it names no step, or `verified`."""
     try:
-        verify_path(path, keys or {}, root)
+        verify_path(path, Trust(root, receipt_keys=keys or {}))
     except LedgerError as error:
         return str(getattr(error, "step", error.code))
     return "verified"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import LedgerError, UsageError
+from ops.trust import Trust
 from ops.verify import verify_path
 from tests.builders import NUMBER, Who, World, a_record, key
 from tests.logs import Log
@@ -76,7 +77,7 @@ def test_an_own_document_verifies_under_the_given_key(document: dict[str, Any], 
 
 
 def test_a_document_under_a_key_nobody_gave_fails_at_the_key(document: dict[str, Any], tmp_path: Path) -> None:
-    assert failed_step(written(tmp_path, document)) == "key"
+    assert failed_step(written(tmp_path, document)) == "key validity"
 
 
 def put(*path: str | int, value: Any) -> Spoil:
@@ -117,8 +118,8 @@ def without(*path: str) -> Spoil:
         pytest.param(put("receipt", "signature_b64", value="?"), "signature", id="no base64"),
         pytest.param(put("receipt", "algorithm", value="rsa"), "signature", id="another algorithm"),
         pytest.param(without("receipt"), "signature", id="no receipt"),
-        pytest.param(put("receipt", "key_id", value="0" * 64), "key", id="a key nobody gave"),
-        pytest.param(put("receipt", "public_key_fingerprint", value="0" * 32), "key", id="another fingerprint"),
+        pytest.param(put("receipt", "key_id", value="0" * 64), "key validity", id="a key nobody gave"),
+        pytest.param(put("receipt", "public_key_fingerprint", value="0" * 32), "key validity", id="another fingerprint"),
     ],
 )
 def test_a_spoiled_document_fails_at_its_step(
@@ -144,13 +145,13 @@ def test_a_file_that_is_no_object_fails_at_the_canonical_form(tmp_path: Path, co
 
 
 def test_a_file_of_another_kind_is_refused_with_words(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="neither a record document nor a bundle"):
-        verify_path(written(tmp_path, {"hello": 1}), {}, None)
+    with pytest.raises(UsageError, match="neither a record document"):
+        verify_path(written(tmp_path, {"hello": 1}), Trust())
 
 
 def test_a_file_that_is_not_there_is_refused_with_words(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        verify_path(tmp_path / "nowhere", {}, None)
+        verify_path(tmp_path / "nowhere", Trust())
 
 
 # Bundles.
@@ -161,11 +162,11 @@ def test_a_bundle_verifies_under_its_root(bundle: dict[str, Any], tmp_path: Path
 
 
 def test_a_bundle_without_a_root_verifies_by_its_own_word(bundle: dict[str, Any], tmp_path: Path) -> None:
-    assert any("by its own word" in line for line in verify_path(written(tmp_path, bundle), {}, None))
+    assert any("by its own word" in line for line in verify_path(written(tmp_path, bundle), Trust()))
 
 
 def test_a_bundle_says_what_it_cannot_show(bundle: dict[str, Any], tmp_path: Path, root: str) -> None:
-    assert "nothing else was appended" in verify_path(written(tmp_path, bundle), {}, root)[-1]
+    assert "nothing else was appended" in verify_path(written(tmp_path, bundle), Trust(root))[-1]
 
 
 def test_the_order_in_which_a_bundle_lists_its_events_is_no_matter(
@@ -267,8 +268,8 @@ def without_root(bundle: dict[str, Any]) -> None:
         pytest.param(twice, "position", id="an event twice"),
         pytest.param(same_position, "position", id="two events in one place"),
         pytest.param(earlier_than_its_predecessor, "time", id="a time before its predecessor's"),
-        pytest.param(another_signers_key, "key", id="a signer without registration"),
-        pytest.param(without_receipt_key, "key", id="a receipt whose key is left out"),
+        pytest.param(another_signers_key, "key validity", id="a signer without registration"),
+        pytest.param(without_receipt_key, "key validity", id="a receipt whose key is left out"),
         pytest.param(another_statement, "signature", id="another statement"),
         pytest.param(another_receipt, "signature", id="another receipt"),
         pytest.param(another_record_in_the_event, "rule", id="another record in the event"),
@@ -317,13 +318,13 @@ def test_a_bundle_by_foreign_merge_rules_is_refused_with_words(
 ) -> None:
     bundle["merge_version"] = version
     with pytest.raises(UsageError, match="merge rules"):
-        verify_path(written(tmp_path, bundle), {}, None)
+        verify_path(written(tmp_path, bundle), Trust())
 
 
 def test_a_public_bundle_without_key_events_is_refused_with_words(bundle: dict[str, Any], tmp_path: Path) -> None:
     del bundle["key_events"]
     with pytest.raises(UsageError, match="merge rules"):
-        verify_path(written(tmp_path, bundle), {}, None)
+        verify_path(written(tmp_path, bundle), Trust())
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -336,7 +337,7 @@ def test_a_bundle_with_any_byte_changed_never_verifies(
         spoiled[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
         path = written(tmp_path, bytes(spoiled))
         try:
-            verify_path(path, {}, root)
+            verify_path(path, Trust(root))
         except LedgerError:
             continue
         assert _signed_part(json.loads(spoiled)) == _signed_part(original)

@@ -1,0 +1,106 @@
+"""Making a registry's next checkpoint: signed, cosigned by the witnesses its policy asks for, then published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from ledger import quorum
+from ledger.checkpoint_store import SignedCheckpoint
+from ledger.errors import NotFoundError, UsageError, VerificationError
+from ledger.notes import NoteSignature, Verifier
+from ledger.quorum import Policy
+from ops.cosigning import collect
+from ops.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A checkpoint; `published` says whether it is served, `missing` why not, `refusals` what witnesses answered."""
+
+    checkpoint: SignedCheckpoint
+    published: bool
+    missing: str = ""
+    refusals: dict[str, str] = field(default_factory=dict)
+
+
+def checkpoint(home: Home) -> Made:
+    """Sign a checkpoint over all the log holds, collect cosignatures by the policy, publish it if they suffice.
+
+    Run again, it goes on where it stopped: the same checkpoint is kept until a quorum has cosigned it.
+
+    Raises:
+        UsageError: this folder has no log key (a mirror has none), or the policy cannot be read.
+        VerificationError: step `key validity`; the key here may not sign for the log.
+        LogCorruptedError: a second way leads to another root; nothing is signed.
+    """
+    store = home.store
+    key = home.signatory("log").key
+    signed = store.checkpoints.sign(key, store.registry(), home.clock())
+    if home.settings.witness_policy is None:
+        store.checkpoints.publish(signed.size)
+        return Made(signed, published=True)
+    policy = read_policy(home.settings.witness_policy)
+    refusals: dict[str, str] = {}
+    if missing := _missing(home, policy, signed.size):
+        refusals = _collect(home, policy, signed)
+        missing = _missing(home, policy, signed.size)
+    if missing:
+        return Made(signed, published=False, missing=missing, refusals=refusals)
+    store.checkpoints.publish(signed.size)
+    return Made(store.checkpoints.published(), published=True, refusals=refusals)
+
+
+def newest(home: Home) -> SignedCheckpoint:
+    """Return the published checkpoint, after making a new one where the log has grown and its key is here.
+
+    Raises:
+        NotFoundError: none is published, and none can be.
+    """
+    if (home.settings.keys / "log.json").exists():
+        made = checkpoint(home)
+        if not made.published:
+            try:
+                return home.store.checkpoints.published()
+            except NotFoundError:
+                raise NotFoundError(made.missing, cure="see `pith checkpoint`") from None
+    return home.store.checkpoints.published()
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a trust policy file (C2SP tlog-policy).
+
+    Raises:
+        UsageError: it cannot be read, with the line that is wrong.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the witness policy cannot be read: {error.strerror}", place=str(path)) from None
+    return quorum.parse(raw)
+
+
+def _missing(home: Home, policy: Policy, size: int) -> str:
+    try:
+        policy.check(home.store.checkpoints.cosigners(size))
+    except VerificationError as error:
+        return error.message
+    return ""
+
+
+def _collect(home: Home, policy: Policy, signed: SignedCheckpoint) -> dict[str, str]:
+    """Ask the witnesses and keep what they signed; return what the others answered, by name."""
+    store = home.store
+    known = store.checkpoints.cosigned()
+    sizes = {witness.name: known.get(witness.key.format(), 0) for witness in policy.witnesses}
+    with httpx.Client() as client:
+        collected = collect(signed.note, policy, sizes, store.tree.consistency_proof, client)
+    found: dict[Verifier, NoteSignature] = {
+        witness.key: collected.signatures[witness.name]
+        for witness in policy.witnesses
+        if witness.name in collected.signatures
+    }
+    store.checkpoints.add_cosignatures(signed.size, found)
+    return collected.errors

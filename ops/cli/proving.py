@@ -1,0 +1,145 @@
+"""`checkpoint`, `receipt`, `proof`, `bundle`, `export`, `verify`: what can be checked without us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.errors import UsageError
+from ledger.events import Entry
+from ledger.notes import Verifier, parse_verifier
+from ops import bundles, receipts
+from ops import export as exports
+from ops.checkpointing import checkpoint as make_checkpoint
+from ops.checkpointing import newest, read_policy
+from ops.cli.output import Json, KeyOption, keys_of, opened, progress, say, show_checks, tell, write_out
+from ops.cli.reading import Subject
+from ops.home import Home
+from ops.trust import Trust
+from ops.verify import verify_path
+from projections import queries
+from projections.rebuild import replay
+
+Root = Annotated[str | None, typer.Option("--root", help="The event id the log must begin with (sha256:…).")]
+LogKey = Annotated[str | None, typer.Option("--log-key", help="The key that must sign for the log (NAME+HASH+KEY).")]
+PolicyOption = Annotated[
+    Path | None, typer.Option("--policy", help="A file of witnesses and how many must cosign (C2SP tlog-policy).")
+]
+EventArgument = Annotated[str, typer.Argument(help="An event id (sha256:…) or a position.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (checkpoint, receipt, proof, bundle, export, verify):
+        app.command()(command)
+
+
+def checkpoint(json: Json = False) -> int:
+    """Sign a checkpoint over all the log holds, collect the witnesses' cosignatures, publish it."""
+    with opened() as home:
+        made = make_checkpoint(home)
+    found = made.checkpoint
+    if json:
+        tell(
+            {
+                "size": found.size,
+                "root_hash": found.root.hex(),
+                "published": made.published,
+                "missing": made.missing,
+                "refusals": made.refusals,
+                "note": found.note.decode(),
+            }
+        )
+    else:
+        say(*found.note.decode().splitlines())
+        for name, refusal in made.refusals.items():
+            say(f"witness {name}: {refusal}")
+        say("published" if made.published else f"not published yet: {made.missing}; run `pith checkpoint` again")
+    return 0 if made.published else 1
+
+
+def receipt(event: EventArgument) -> None:
+    """Print an event's receipt: with it anybody can check, offline and in years, that the log holds the event."""
+    with opened() as home:
+        newest(home)
+        tell(receipts.receipt(home.store, _entry(home, event)))
+
+
+def proof(
+    event: Annotated[str | None, typer.Argument(help="An event id (sha256:…) or a position.")] = None,
+    growth: Annotated[
+        tuple[int, int] | None,
+        typer.Option("--growth", help="Prove instead that the log of one checkpoint begins with that of another."),
+    ] = None,
+) -> None:
+    """Print a proof of inclusion (C2SP tlog-proof), or with --growth OLD NEW one of consistency."""
+    if (event is None) == (growth is None):
+        raise UsageError("give an event, or --growth and two sizes", cure="see `pith proof --help`")
+    with opened() as home:
+        newest(home)
+        if event is not None:
+            write_out(receipts.inclusion(home.store, _entry(home, event)))
+        elif growth is not None:
+            old, new = (home.store.checkpoints.at(size) for size in sorted(growth))
+            tell(receipts.consistency(home.store, old, new))
+
+
+def bundle(subject: Subject) -> None:
+    """Print everything about one paper as a bundle that `pith verify` checks offline."""
+    with opened() as home:
+        newest(home)
+        home.catch_up()
+        tell(bundles.bundle(home.store, queries.resolve(home.projections, subject).subject))
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    json: Json = False,
+) -> None:
+    """Write the whole log into a folder that `pith verify` checks anywhere. Private texts are not in it."""
+    with opened() as home:
+        size = newest(home).size
+        digest = replay(home.store, size)
+        with progress("exporting", size) as advance:
+            manifest = exports.export(home.store, folder, digest, advance)
+    if json:
+        tell(manifest)
+    else:
+        say(f"{manifest['size']} entries in {folder}", f"state digest {digest}", f"next  pith verify {folder}")
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A document, bundle, receipt, proof, evidence of a fork, or an export.")],
+    key: KeyOption = None,
+    root: Root = None,
+    log_key: LogKey = None,
+    policy: PolicyOption = None,
+    json: Json = False,
+) -> None:
+    """Verify a file offline: no network, no database; the first check that fails is named."""
+    trust = Trust(root, log_key_of(log_key), read_policy(policy) if policy else None, keys_of(key))
+    with progress("verifying", 0) as advance:
+        checks = verify_path(path, trust, advance)
+    if json:
+        tell({"verified": True, "checks": checks})
+    else:
+        show_checks(checks)
+
+
+def log_key_of(text: str | None) -> Verifier | None:
+    """Read a log's key (`name+hash+base64`); raises UsageError for another form."""
+    try:
+        return parse_verifier(text) if text else None
+    except UsageError as error:
+        error.place = "--log-key"
+        raise
+
+
+def _entry(home: Home, event: str) -> Entry:
+    if event.isascii() and event.isdigit():
+        return home.store.entry(int(event))
+    digits = event.removeprefix("sha256:")
+    if len(digits) != 64 or digits.strip("0123456789abcdef"):
+        raise UsageError(f"{event[:80]!r} is neither an event id nor a position", cure="see `pith history SUBJECT`")
+    return home.store.find(bytes.fromhex(digits))

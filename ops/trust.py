@@ -1,0 +1,45 @@
+"""What somebody who verifies knows from elsewhere: a root event, a log's key, witnesses and how many must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ledger.checkpoints import Opened
+from ledger.errors import VerificationError
+from ledger.notes import COSIGNATURE, Verifier
+from ledger.quorum import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Everything may be left out; then a file's own word is taken, and said to be.
+
+    `receipt_keys` are further receipt keys by label (32 raw bytes), `root` an event id (`sha256:…`).
+    """
+
+    root: str | None = None
+    log_key: Verifier | None = None
+    policy: Policy | None = None
+    receipt_keys: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def witnesses(self) -> tuple[Verifier, ...]:
+        """The keys whose cosignatures are checked."""
+        return tuple(witness.key for witness in self.policy.witnesses) if self.policy else ()
+
+
+def cosigned(opened: Opened, trust: Trust) -> str:
+    """Check an opened checkpoint's cosignatures by the policy, and say who cosigned as the end of a sentence.
+
+    Raises:
+        VerificationError: step `quorum`; too few of the witnesses signed.
+    """
+    if trust.policy is None:
+        return ""
+    signers = [signer for signer in opened.signers if signer.kind == COSIGNATURE]
+    trust.policy.check(signers)
+    if trust.policy.logs and not any(log.key in opened.signers for log in trust.policy.logs):
+        raise VerificationError("key validity", "the policy names other logs than this one", cure="")
+    names = ", ".join(signer.name for signer in signers)
+    return f", cosigned by {names}" if names else ""
