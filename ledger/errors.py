@@ -13,7 +13,8 @@ about it (`cure`). Errors are told apart by whose fault they are:
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class LedgerError(Exception):
@@ -303,6 +304,17 @@ class VerificationError(LedgerError):
 
     def facts(self) -> dict[str, str]:
         return {"step": self.step, **super().facts()}
+
+
+class ForkError(VerificationError):
+    """A log signed two histories; `evidence` is the file that proves it to anybody."""
+
+    code = "fork"
+    default_cure = "keep the evidence and show it to others who use this log; `pith verify` accepts it"
+
+    def __init__(self, message: str, evidence: Mapping[str, Any], *, place: str = "") -> None:
+        super().__init__("consistency", message, place=place)
+        self.evidence = evidence
 
 
 class CosigningError(LedgerError):

@@ -81,9 +81,15 @@ class Authority:
 
 
 def identity(store: Store) -> dict[str, Any]:
-    """Write the identity of a log: everything its stream says about its log keys and those who vouch for them."""
-    registry = store.registry()
-    stream = store.of_registry(0, store.head().size)
+    """Write the identity of a log: what its stream, as far as it is published, says about its log keys.
+
+    Raises:
+        NotFoundError: no checkpoint was published.
+    """
+    stream = store.of_registry(0, store.checkpoints.published().size)
+    registry = Registry(store.registry_name)
+    for entry in stream:
+        registry.add(entry)
     keys = registry.keys.of_role("log", NOW)
     events = relied_on([], [entry for entry in stream if entry.event.event_type != "timestamp_anchor"], keys)
     return {

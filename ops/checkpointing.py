@@ -32,10 +32,11 @@ def checkpoint(home: Home) -> Made:
     Run again, it goes on where it stopped: the same checkpoint is kept until a quorum has cosigned it.
 
     Raises:
-        UsageError: this folder has no log key (a mirror has none), or the policy cannot be read.
+        UsageError: this folder is a mirror or has no log key, or the policy cannot be read.
         VerificationError: step `key validity`; the key here may not sign for the log.
         LogCorruptedError: a second way leads to another root; nothing is signed.
     """
+    home.check_own()
     store = home.store
     key = home.signatory("log").key
     signed = store.checkpoints.sign(key, store.registry(), home.clock())

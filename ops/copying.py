@@ -25,9 +25,13 @@ TIME_BYTES = 8
 
 
 class PrefixError(VerificationError):
-    """What a store holds is no prefix of a published tree: the log was forked, or the store spoiled."""
+    """What a store holds is no prefix of a published tree, whose proven `tiles` these are."""
 
     code = "prefix"
+
+    def __init__(self, message: str, tiles: VerifiedTiles) -> None:
+        super().__init__("consistency", message, cure="")
+        self.tiles = tiles
 
 
 def copy(
@@ -48,9 +52,7 @@ def copy(
     if have > checkpoint.size:
         raise VerificationError("size", f"{have} entries are here already, the checkpoint has {checkpoint.size}")
     if have and store.tree.root(have) != tree_root(have, tiles.node):
-        raise PrefixError(
-            "consistency", f"the {have} entries held here are not those the checkpoint's tree begins with"
-        )
+        raise PrefixError(f"the {have} entries here are not those that the checkpoint's tree begins with", tiles)
     for page in _pages(publication, tiles, have, checkpoint.size, workers):
         store.adopt(page, workers)
         progress(len(page))

@@ -48,8 +48,22 @@ class Home:
         """Return the registry's own key of a role; raises UsageError where the key is not kept here."""
         return Signatory(read_key(self.settings.keys / f"{role}.json"), self.clock, self.random)
 
+    def check_own(self) -> None:
+        """Refuse to change a log that is a copy of somebody else's.
+
+        Raises:
+            UsageError: this folder is a mirror.
+        """
+        if self.settings.followed_path.exists():
+            raise UsageError(
+                f"this is a mirror of {self.store.registry_name} and takes nothing of its own",
+                place=str(self.settings.data),
+                cure="send it to the registry; `pith mirror` then brings it here",
+            )
+
     def append(self, submissions: Sequence[Submission]) -> list[Appended]:
         """Append events that must all be accepted; raises the first refusal."""
+        self.check_own()
         verified = [self.store.verify(submission) for submission in submissions]
         outcomes = self.store.append(verified, self.clock)
         for outcome in outcomes:

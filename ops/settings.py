@@ -27,6 +27,11 @@ class Settings:
         return self.data / "projections.db"
 
     @property
+    def followed_path(self) -> Path:
+        """The checkpoint that a mirror is at or on the way to; only a mirror has this file."""
+        return self.data / "following"
+
+    @property
     def keys(self) -> Path:
         return self.data / "keys"
 

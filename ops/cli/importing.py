@@ -41,6 +41,7 @@ def import_files(
     for path in paths:
         files.size(path)
     with opened() as home:
+        home.check_own()
         _register_keys(home, keys_of(key), key_source)
         for path in paths:
             with progress(path.name, files.size(path)) as advance:

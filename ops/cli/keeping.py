@@ -1,4 +1,4 @@
-"""`init`, `keygen`, `settings`: setting up."""
+"""`init`, `keygen`, `rotate`, `settings`: setting up and keeping keys."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from ops.cli.output import Json, opened, say, settings, tell
 from ops.home import OWN_ROLES, create_home, now
 from ops.importers.values import normal_orcid
 from ops.keyfiles import KeyFile, read_key, write_key
+from ops.rotation import rotate as rotate_key
 from ops.signing import Signatory
 
 
 def register(app: typer.Typer) -> None:
     app.command()(init)
     app.command()(keygen)
+    app.command()(rotate)
     app.command("settings")(show_settings)
 
 
@@ -97,6 +99,25 @@ def keygen(
             f"next       pith sign key_registered registry @{statement_path}"
             " --key $PITH_DATA/keys/event.json | pith append -",
         )
+
+
+def rotate(
+    role: Annotated[str, typer.Argument(help="Which of the registry's own keys: event, receipt or log.")],
+    json: Json = False,
+) -> None:
+    """Replace one of the registry's own keys by a new one; what the old one signed keeps counting."""
+    with opened() as home:
+        done = rotate_key(home, role)  # type: ignore[arg-type]  # the function refuses other words
+        home.catch_up()
+    if json:
+        tell({"role": role, "old_key_id": done.old, "new_key_id": done.new, "retired": str(done.retired)})
+        return
+    say(
+        f"old        {done.old}",
+        f"new        {done.new}",
+        f"retired    {done.retired} (keep it with your backups: it signs nothing any more)",
+        "next       pith checkpoint" if role == "log" else "next       back up the new key",
+    )
 
 
 def show_settings(json: Json = False) -> None:

@@ -81,6 +81,7 @@ def append(
     raw = read_argument(source if source == "-" else f"@{source}")
     refused = 0
     with opened() as home:
+        home.check_own()
         results: list[dict[str, Any]] = []
         lines = [line for line in raw.splitlines() if line.strip()]
         if len(lines) > 1 and _is_one_object(raw):

@@ -1,0 +1,164 @@
+"""A mirror: a ledger that follows somebody else's log, holds all of it and has checked all of it.
+
+It is a data folder like any other, but without keys: it can be read, replayed, audited, exported and served,
+and hands out the registry's own checkpoints. What it once took it never gives up; a registry that forks is
+caught by the next run, with evidence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.checkpoints import Checkpoint, Opened
+from ledger.database import Database, open_sqlite
+from ledger.errors import ForkError, LogCorruptedError, UsageError, VerificationError
+from ledger.log_keys import open_log_checkpoint
+from ledger.merkle import NodeReader
+from ledger.notes import COSIGNATURE
+from ledger.publication import Publication
+from ledger.store import Store, create_log
+from ops.authority import Authority, authority_of
+from ops.copying import PrefixError, Progress, copy
+from ops.evidence import evidence
+from ops.home import now
+from ops.importers.strict import decode_object
+from ops.settings import Settings
+from ops.steps import step
+from ops.trust import Trust, cosigned
+from ops.whole_files import write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What one run did: `size` entries are here, `added` of them new; `checks` are sentences for the reader."""
+
+    size: int
+    added: int
+    checks: tuple[str, ...]
+
+
+def mirror(
+    publication: Publication,
+    settings: Settings,
+    trust: Trust,
+    progress: Progress,
+    clock: Callable[[], int] = now,
+) -> Mirrored:
+    """Bring the mirror in a data folder up to a log's published checkpoint; make it where there is none.
+
+    Interrupted, it keeps what it took, and the next run goes on there. Its first root event is the one that
+    every later run must find again.
+
+    Raises:
+        ForkError: the log signed two histories; carries the evidence.
+        VerificationError: the first check that failed, named; what was taken before it is kept.
+        UsageError: the folder holds a registry of its own, or a mirror of another log.
+        LedgerError: the log cannot be read.
+    """
+    with step("canonical form"):
+        identity = decode_object(publication.identity())
+        name = identity["registry"]
+    if (settings.keys / "event.json").exists():
+        raise UsageError("this folder is a registry's own", place=str(settings.data), cure="choose another folder")
+    database = _open(settings, name)
+    try:
+        store = Store(database)
+        if store.registry_name != name:
+            raise UsageError(f"this folder mirrors {store.registry_name}, not {name}", place=str(settings.data))
+        known_root = store.entry(0).event.id_text if store.head().size else None
+        if known_root and trust.root not in (None, known_root):
+            raise VerificationError("root", f"this mirror begins with {known_root}, not {trust.root}")
+        authority = authority_of(identity, trust.root or known_root)
+        opened = authority.open(publication.checkpoint(), others=trust.witnesses)
+        cosigners = cosigned(opened, trust)
+        before = store.head().size
+        following = _Following(store, settings.followed_path, authority, clock)
+        size = following.run(publication, opened, progress)
+        entries = f"{size - before} more, each the leaf it should be, each signature holds, each was admissible"
+        if size > opened.checkpoint.size:
+            entries = f"nothing new: {size} are here, the log shows {opened.checkpoint.size} of them"
+        checks = (
+            authority.sentence(),
+            f"checkpoint: signed by the log's key over {opened.checkpoint.size} entries{cosigners}",
+            f"consistency: it is of the same tree as the {before} entries that were here",
+            f"entries: {entries}",
+        )
+        return Mirrored(size, size - before, checks)
+    finally:
+        database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """One run of a mirror: its store, and the file with the checkpoint it is on the way to."""
+
+    store: Store
+    path: Path
+    authority: Authority
+    clock: Callable[[], int]
+
+    def run(self, publication: Publication, opened: Opened, progress: Progress) -> int:
+        """Go to a checkpoint and keep it; return how many entries are here then."""
+        store, checkpoint, note = self.store, opened.checkpoint, opened.note.format()
+        for known in self._known():
+            if (known.size == checkpoint.size) and known.root != checkpoint.root:
+                raise self._fork(note, None)
+        have = store.head().size
+        if checkpoint.size < have:
+            if store.tree.root(checkpoint.size) != checkpoint.root:
+                with store.tree.nodes() as node:
+                    raise self._fork(note, node)
+            return have
+        # Were the run broken off, a fork could not be proven without the checkpoint that its entries came by.
+        write_whole(self.path, note)
+        try:
+            with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
+                copy(store, publication, checkpoint, workers, progress)
+        except PrefixError as error:
+            raise self._fork(note, error.tiles.node) from error
+        name, registry = store.registry_name, store.registry()
+        others = [signer for signer in opened.signers if signer.kind == COSIGNATURE]
+        strict = open_log_checkpoint(note, name, registry.keys, known_at=store.head().received_at, others=others)
+        store.checkpoints.adopt(strict, self.clock())
+        return checkpoint.size
+
+    def _known(self) -> list[Checkpoint]:
+        """Return the checkpoints that what is here came by, newest first."""
+        return [self.authority.open(note).checkpoint for note in self._notes()]
+
+    def _notes(self) -> list[bytes]:
+        newest = self.store.checkpoints.newest()
+        followed = [self.path.read_bytes()] if self.path.exists() else []
+        return followed + ([newest.note] if newest else [])
+
+    def _fork(self, note: bytes, node: NodeReader | None) -> VerificationError:
+        """Return the error about a checkpoint that contradicts what is here, with evidence where that can be had."""
+        for known in self._notes():
+            try:
+                found = evidence(self.authority, known, note, node, self.clock())
+            except (VerificationError, LogCorruptedError):
+                continue  # they can both be true, so the entries here came by another one
+            sizes = " and ".join(str(self.authority.open(each).checkpoint.size) for each in (known, note))
+            return ForkError(f"the log signed two histories, of {sizes} entries", found, place=self.authority.origin)
+        return VerificationError(
+            "consistency", "the checkpoint contradicts the entries here, of which no checkpoint was kept", cure=""
+        )
+
+
+def _open(settings: Settings, registry: str) -> Database:
+    """Open the mirror's database; make it, with an empty log, where there is none."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = settings.ledger_path
+    if not path.exists():
+        unfinished = path.with_name("ledger.new")
+        for suffix in ("", "-wal", "-shm"):
+            unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+        database = open_sqlite(unfinished)
+        create_log(database, registry)
+        database.close()
+        unfinished.rename(path)
+    return open_sqlite(path)

@@ -1,0 +1,50 @@
+"""Replacing a registry's own key by a new one: both sign the change, the log keeps it, the old file is retired."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import UsageError
+from ledger.keys import Role, SecretKey
+from ledger.store import Submission
+from ops.home import OWN_ROLES, Home
+from ops.keyfiles import KeyFile, read_key, write_key
+from ops.signing import Signatory
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The key ids before and after, and where the old key's file lies now."""
+
+    old: str
+    new: str
+    retired: Path
+
+
+def rotate(home: Home, role: Role) -> Rotated:
+    """Make a new key of a role, append the rotation, and put the new key in the old one's place.
+
+    From the next position on the old key signs nothing. Broken off at any step, running it again goes on there.
+
+    Raises:
+        UsageError: not one of the registry's own roles, or its key is not here.
+        SubmissionError: the log does not accept the rotation.
+    """
+    if role not in OWN_ROLES:
+        raise UsageError(f"{role!r} is no role of the registry's own keys", cure=f"use one of {', '.join(OWN_ROLES)}")
+    path, waiting = home.settings.keys / f"{role}.json", home.settings.keys / f"{role}.next.json"
+    current = home.signatory(role)
+    if not waiting.exists():
+        file = current.file
+        write_key(waiting, KeyFile(SecretKey(home.random(32)), file.registry, file.signer_id, role))
+    successor = Signatory(read_key(waiting), home.clock, home.random)
+    if home.store.registry().keys.find(successor.key.key_id) is None:
+        event, _ = home.signatory("event").sign("key_rotated", "registry", current.rotation(successor))
+        home.append([Submission(event)])
+    retired = path.with_name(f"{role}.retired-{current.key.key_id[:16]}.json")
+    if not retired.exists():
+        os.link(path, retired)
+    waiting.replace(path)
+    return Rotated(current.key.key_id, successor.key.key_id, retired)
