@@ -57,12 +57,7 @@ def verify_entries(
             raise VerificationError("position", f"expected {head.size}, found {entry.position}")
         if entry.received_at < head.received_at:
             raise _failed("time", entry, "it was received before its predecessor")
-        try:
-            signatures += [
-                (entry, signature) for signature in signatures_of(entry.event, registry.keys, entry.position)
-            ]
-        except SubmissionError as error:
-            raise _failed("key validity", entry, str(error)) from error
+        signatures += _signatures(entry, registry)
         try:
             check(entry, registry, targets)
         except KeyNotValidError as error:
@@ -72,10 +67,34 @@ def verify_entries(
         registry.add(entry)
         targets.add(entry)
         head = Head(entry.position + 1, entry.received_at)
+    _verify_all(signatures, workers)
+    return head
+
+
+def verify_signers(entries: Sequence[Entry], registry: Registry, workers: Executor | None = None) -> None:
+    """Check every signature of entries in order of position, and no other rule; take them into the registry.
+
+    Raises:
+        VerificationError: step `key validity` (a key that nobody registered before) or `signature`.
+    """
+    signatures: list[tuple[Entry, Signature]] = []
+    for entry in entries:
+        signatures += _signatures(entry, registry)
+        registry.add(entry)
+    _verify_all(signatures, workers)
+
+
+def _signatures(entry: Entry, registry: Registry) -> list[tuple[Entry, Signature]]:
+    try:
+        return [(entry, signature) for signature in signatures_of(entry.event, registry.keys, entry.position)]
+    except SubmissionError as error:
+        raise _failed("key validity", entry, str(error)) from error
+
+
+def _verify_all(signatures: Sequence[tuple[Entry, Signature]], workers: Executor | None) -> None:
     chunks = [signatures[at : at + CHUNK] for at in range(0, len(signatures), CHUNK)]
     for _ in workers.map(_verify, chunks) if workers else map(_verify, chunks):
         pass
-    return head
 
 
 def _verify(signatures: Sequence[tuple[Entry, Signature]]) -> None:

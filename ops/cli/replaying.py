@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Annotated
@@ -13,21 +12,31 @@ import msgspec
 import typer
 
 from ledger.errors import VerificationError
-from ledger.registry import Registry
-from ledger.store import Store
-from ledger.verification import Head, verify_entries
 from ops.cli.output import AsOf, Json, opened, position_of, progress, say, tell
 from ops.importers.run import peak_memory_mb
+from ops.verify_log import verify_all, verify_all_signers, verify_by_checkpoint
 from projections.rebuild import rebuild as rebuild_projections
 from projections.rebuild import replay as replay_projections
-from projections.runner import BATCH
 
 Root = Annotated[str | None, typer.Option("--root", help="The event id the log must begin with (sha256:…).")]
 
 
 class Mode(StrEnum):
     all = "all"
+    signers = "signers"
+    checkpoint = "checkpoint"
     none = "none"
+
+
+_CHECKED = {
+    Mode.all: "every signature and rule checked",
+    Mode.signers: "every signature checked",
+    Mode.checkpoint: "every entry checked against the signed checkpoint",
+    Mode.none: "nothing checked",
+}
+
+
+_CHECKS = {Mode.all: verify_all, Mode.signers: verify_all_signers, Mode.checkpoint: verify_by_checkpoint}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +45,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    verify: Annotated[Mode, typer.Option(help="all: check every signature and rule; none: fold only.")] = Mode.all,
+    verify: Annotated[
+        Mode, typer.Option(help=f"{'; '.join(f'{mode}: {what}' for mode, what in _CHECKED.items())}.")
+    ] = Mode.all,
     workers: Annotated[int, typer.Option(help="Threads that check signatures.", min=1)] = os.cpu_count() or 1,
     as_of: AsOf = None,
     root: Root = None,
@@ -49,9 +60,9 @@ def replay(
         if root not in (None, begins_with):
             raise VerificationError("root", f"the log begins with {begins_with}")
         started = time.perf_counter()
-        if verify is Mode.all:
-            with progress("verifying", stop) as advance:
-                verify_log(home.store, stop, workers, advance)
+        if verify is not Mode.none:
+            with progress("verifying", stop) as advance, ThreadPoolExecutor(workers) as threads:
+                _CHECKS[verify](home.store, stop, threads if workers > 1 else None, advance)
         verified = time.perf_counter()
         with progress("folding", stop) as advance:
             digest = replay_projections(home.store, stop, progress=advance)
@@ -68,24 +79,11 @@ def replay(
     if json:
         tell(facts)
         return
-    checked = "every signature and rule checked" if verify is Mode.all else "nothing checked"
     say(
-        f"{stop} events replayed, {checked}: {seconds:.1f} s, {facts['events_per_second']:,} events/s, "
+        f"{stop} events replayed, {_CHECKED[verify]}: {seconds:.1f} s, {facts['events_per_second']:,} events/s, "
         f"peak memory {facts['peak_memory_mb']} MB",
         f"state digest {digest}",
     )
-
-
-def verify_log(store: Store, stop: int, workers: int, advance: Callable[[int], None]) -> None:
-    """Check every entry of a log below a position; raises VerificationError at the first that fails."""
-    store.check_unique()
-    registry, head = Registry(store.registry_name), Head(0, 0)
-    with ThreadPoolExecutor(workers) as threads:
-        for start in range(0, stop, BATCH):
-            entries = store.checked_entries(start, min(start + BATCH, stop))
-            with store.targets_of(entries) as targets:
-                head = verify_entries(entries, registry, targets, head, threads if workers > 1 else None)
-            advance(len(entries))
 
 
 def rebuild(
