@@ -7,13 +7,14 @@ from pathlib import Path
 
 import httpx
 
-from ledger import quorum
+from ledger import checkpoints, notes, quorum
 from ledger.checkpoint_store import SignedCheckpoint
-from ledger.errors import NotFoundError, UsageError, VerificationError
+from ledger.errors import LogCorruptedError, NotFoundError, UsageError, VerificationError
 from ledger.notes import NoteSignature, Verifier
 from ledger.quorum import Policy
 from ops.cosigning import collect
 from ops.home import Home
+from ops.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,15 @@ def checkpoint(home: Home) -> Made:
     Raises:
         UsageError: this folder is a mirror or has no log key, or the policy cannot be read.
         VerificationError: step `key validity`; the key here may not sign for the log.
-        LogCorruptedError: a second way leads to another root; nothing is signed.
+        LogCorruptedError: a second way leads to another root, or the log is not the one that was signed before,
+            as after restoring an old backup; nothing is signed.
     """
     home.check_own()
     store = home.store
     key = home.signatory("log").key
+    _check_not_behind(home)
     signed = store.checkpoints.sign(key, store.registry(), home.clock())
+    write_whole(home.settings.signed_path, signed.note)
     if home.settings.witness_policy is None:
         store.checkpoints.publish(signed.size)
         return Made(signed, published=True)
@@ -81,6 +85,21 @@ def read_policy(path: Path) -> Policy:
     except OSError as error:
         raise UsageError(f"the witness policy cannot be read: {error.strerror}", place=str(path)) from None
     return quorum.parse(raw)
+
+
+def _check_not_behind(home: Home) -> None:
+    """Refuse to sign for a log that does not hold all that was signed before: its readers would see a fork."""
+    path = home.settings.signed_path
+    if not path.exists():
+        return
+    last, store = checkpoints.parse(notes.parse(path.read_bytes()).text), home.store
+    size = store.head().size
+    if last.size > size or store.tree.root(last.size) != last.root:
+        raise LogCorruptedError(
+            f"a checkpoint of {last.size} entries was signed before, and this log of {size} is no continuation of it",
+            place=str(path),
+            cure="restore the newest backup, or what a mirror holds (see Operations in the README)",
+        )
 
 
 def _missing(home: Home, policy: Policy, size: int) -> str:

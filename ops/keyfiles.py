@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -24,6 +24,16 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Hex64
 
 
+class _WitnessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Literal["pith_witness_key"]
+    name: str
+    public_key: Hex64
+    seed: Hex64
+
+
+_Content = TypeVar("_Content", _File, _WitnessFile)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFile:
     """A key and whose it is; `registry` is the registry it is meant for."""
@@ -32,6 +42,14 @@ class KeyFile:
     registry: str
     signer_id: str
     role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessKeyFile:
+    """A witness's key and name."""
+
+    key: SecretKey
+    name: str
 
 
 def write_key(path: Path, found: KeyFile) -> None:
@@ -48,6 +66,32 @@ def write_key(path: Path, found: KeyFile) -> None:
         found.key.public_key.hex(),
         found.key.seed().hex(),
     )
+    _write(path, content)
+
+
+def write_witness_key(path: Path, found: WitnessKeyFile) -> None:
+    """Write a witness's key file; raises as `write_key` does."""
+    _write(path, _WitnessFile("pith_witness_key", found.name, found.key.public_key.hex(), found.key.seed().hex()))
+
+
+def read_key(path: Path) -> KeyFile:
+    """Read a key file.
+
+    Raises:
+        UsageError: it is not there, or others can read it.
+        InvalidFieldError: it is not a key file.
+    """
+    content, key = _read(path, _File, "make one with `pith keygen`")
+    return KeyFile(key, content.registry, content.signer_id, content.role)
+
+
+def read_witness_key(path: Path) -> WitnessKeyFile:
+    """Read a witness's key file; raises as `read_key` does."""
+    content, key = _read(path, _WitnessFile, "restore it from a copy")
+    return WitnessKeyFile(key, content.name)
+
+
+def _write(path: Path, content: _File | _WitnessFile) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Written whole under another name first: a key file is complete or not there.
     unfinished = path.with_name(f".{path.name}.new")
@@ -65,12 +109,7 @@ def write_key(path: Path, found: KeyFile) -> None:
         unfinished.unlink()
 
 
-def read_key(path: Path) -> KeyFile:
-    """Read a key file.
-
-    Raises:
-        UsageError: it is not there, not a key file, or others can read it.
-    """
+def _read(path: Path, kind: type[_Content], cure: str) -> tuple[_Content, SecretKey]:
     try:
         mode = path.stat().st_mode
         raw = path.read_bytes()
@@ -79,10 +118,10 @@ def read_key(path: Path) -> KeyFile:
     if mode & 0o077:
         raise UsageError("others can read this key", place=str(path), cure=f"chmod 600 {path}")
     try:
-        content = msgspec.json.decode(raw, type=_File)
+        content = msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidFieldError("not a key file", place=str(path), cure="make one with `pith keygen`") from None
+        raise InvalidFieldError("not a key file", place=str(path), cure=cure) from None
     key = SecretKey(bytes.fromhex(content.seed))
     if key.public_key.hex() != content.public_key:
         raise InvalidFieldError("seed and public key do not belong together", place=str(path))
-    return KeyFile(key, content.registry, content.signer_id, content.role)
+    return content, key

@@ -32,6 +32,11 @@ class Settings:
         return self.data / "following"
 
     @property
+    def signed_path(self) -> Path:
+        """The newest checkpoint this registry signed, kept outside its database."""
+        return self.data / "signed"
+
+    @property
     def keys(self) -> Path:
         return self.data / "keys"
 

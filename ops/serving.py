@@ -1,0 +1,103 @@
+"""Serving an application over HTTP in the foreground, until the process is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+from ledger.errors import UsageError
+
+DRAIN_SECONDS: Final = 10
+"""How long answers under way may take once the process was told to stop."""
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application, such as a Litestar."""
+
+Announce = Callable[[str], None]
+"""Takes the address, such as `http://127.0.0.1:8080`."""
+
+
+def serve(app: Application, host: str, port: int, announce: Announce) -> None:
+    """Serve an application until SIGINT or SIGTERM, then finish what is under way and return.
+
+    Must be called from the main thread, which is where signals arrive.
+
+    Args:
+        port: 0 lets the system choose one.
+        announce: called once, as soon as connections are answered, with the real address.
+
+    Raises:
+        UsageError: the address cannot be listened on.
+    """
+    with _listening(host, port) as listener:
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="on",
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            # Whoever stands in front is not believed about whom it speaks for.
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        server = _Server(config, announce)
+        with _stopped_by_signals(server):
+            server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Announce) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            self._announce(_address(listener))
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {reason}", cure="choose another --host or --port"
+        ) from None
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the server and nothing more.
+
+    Uvicorn raises each signal again once it has stopped, for whoever was there before it; left to the
+    defaults, that would end the process before its databases are closed.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
