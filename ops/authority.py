@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.checkpoints import Opened, open_checkpoint
-from ledger.errors import VerificationError
+from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
 from ledger.keyring import NOW
-from ledger.log_keys import log_origin, log_verifier, open_log_checkpoint
+from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.notes import Verifier, parse_verifier
 from ledger.registry import Registry
 from ledger.store import Store
@@ -86,7 +86,8 @@ def identity(store: Store) -> dict[str, Any]:
     Raises:
         NotFoundError: no checkpoint was published.
     """
-    stream = store.of_registry(0, store.checkpoints.published().size)
+    published = store.checkpoints.published()
+    stream = store.of_registry(0, published.size)
     registry = Registry(store.registry_name)
     for entry in stream:
         registry.add(entry)
@@ -98,7 +99,7 @@ def identity(store: Store) -> dict[str, Any]:
         "origin": log_origin(store.registry_name),
         "registry": store.registry_name,
         "root": stream[0].event.id_text,
-        "log_key": log_verifier(store.registry_name, keys[-1].public_key).format(),
+        "log_key": open_log_checkpoint(published.note, store.registry_name, registry.keys).signers[0].format(),
         "key_events": [row_of(entry) for entry in events],
     }
 
@@ -117,11 +118,18 @@ def authority_of(facts: Mapping[str, Any], root: str | None = None, log_key: Ver
         return Authority(None, "", (), log_key, pinned=True)
     if "key_events" not in facts and root is None:
         with step("canonical form"):
-            return Authority(None, "", (), parse_verifier(facts["log_key"]), pinned=False)
+            return Authority(None, "", (), _key_in_file(facts["log_key"]), pinned=False)
     with step("canonical form"):
         registry = Registry(registry_subject(facts["registry"])[14:])
         entries = sorted((entry_of_row(row) for row in facts["key_events"]), key=lambda entry: entry.position)
     return authority_of_events(registry, entries, root, facts.get("root"))
+
+
+def _key_in_file(text: str) -> Verifier:
+    try:
+        return parse_verifier(text)
+    except UsageError as error:
+        raise VerificationError("canonical form", error.message, place="log_key", cure=error.cure) from error
 
 
 def authority_of_events(

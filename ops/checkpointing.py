@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from ledger import checkpoints, notes, quorum
 from ledger.checkpoint_store import SignedCheckpoint
 from ledger.errors import LogCorruptedError, NotFoundError, UsageError, VerificationError
 from ledger.notes import NoteSignature, Verifier
 from ledger.quorum import Policy
-from ops.cosigning import collect
 from ops.home import Home
 from ops.whole_files import write_whole
 
@@ -112,6 +109,11 @@ def _missing(home: Home, policy: Policy, size: int) -> str:
 
 def _collect(home: Home, policy: Policy, signed: SignedCheckpoint) -> dict[str, str]:
     """Ask the witnesses and keep what they signed; return what the others answered, by name."""
+    # Only here, since the HTTP client takes a third of a second to load and most commands ask nobody.
+    import httpx
+
+    from ops.cosigning import collect
+
     store = home.store
     known = store.checkpoints.cosigned()
     sizes = {witness.name: known.get(witness.key.format(), 0) for witness in policy.witnesses}

@@ -69,7 +69,8 @@ class _Server(uvicorn.Server):
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        # Made anew with its protocol named: asyncio sends small answers at once (TCP_NODELAY) only where it is.
+        listener = socket.socket(fileno=socket.create_server((host, port), family=family).detach())
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(

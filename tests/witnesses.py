@@ -96,7 +96,7 @@ def a_witness(
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """Serve an application from a thread; yields its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
