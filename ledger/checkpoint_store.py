@@ -20,7 +20,7 @@ from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.merkle import EMPTY_ROOT, tree_root
 from ledger.notes import NoteSignature, Verifier
 from ledger.registry import Registry
-from ledger.rows import head_of
+from ledger.rows import entries_of_subject, head_of
 from ledger.tables import CHECKPOINTS, COSIGNATURES, PUBLICATIONS
 from ledger.tree import frontier_of, node_reader
 from ledger.tree_check import check_growth
@@ -45,11 +45,10 @@ class Checkpoints:
 
     # --- writing ---------------------------------------------------------------------------
 
-    def sign(self, key: SecretKey, registry: Registry, now: int) -> SignedCheckpoint:
+    def sign(self, key: SecretKey, now: int) -> SignedCheckpoint:
         """Sign a checkpoint over the whole log, or return the newest if it is one.
 
         Args:
-            registry: what the registry's stream says by now.
             now: microseconds since 1970.
 
         Raises:
@@ -66,6 +65,10 @@ class Checkpoints:
                 raise UsageError("an empty log has no checkpoint")
             old = (last.size, last.root) if last else (0, EMPTY_ROOT)
             check_growth(connection, *old, frontier.size, frontier.root())
+            # In one view with the frontier: a key that this very log retires must not sign for it.
+            registry = Registry(self._registry)
+            for entry in entries_of_subject(connection, registry.subject, 0, frontier.size):
+                registry.add(entry)
         checkpoint = Checkpoint(log_origin(self._registry), frontier.size, frontier.root())
         note = issue(checkpoint, key).format()
         open_log_checkpoint(note, self._registry, registry.keys, known_at=now)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import StoreError
@@ -24,6 +25,17 @@ CHECKPOINT_PAGES = 8_000
 """How far the write-ahead log grows (32 MB) before it is copied back: bulk appends wait less often."""
 
 BUSY_MILLISECONDS = 60_000
+
+_READING: Final = (f"busy_timeout={BUSY_MILLISECONDS}", "trusted_schema=OFF", f"cache_size=-{CACHE_KIB}")
+_WRITING: Final = (
+    *_READING,
+    f"page_size={PAGE_BYTES}",
+    "journal_mode=WAL",
+    "foreign_keys=ON",
+    "recursive_triggers=ON",
+    "secure_delete=ON",
+    f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +78,16 @@ def open_sqlite(path: Path, *, durable: bool = True) -> Database:
     url = f"sqlite:///{path}"
     writer, reader = create_engine(url), create_engine(url)
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
-        _configure(engine, begin, "FULL" if durable else "NORMAL")
+        _configure(engine, begin, (*_WRITING, f"synchronous={'FULL' if durable else 'NORMAL'}"))
     return Database(writer, reader)
+
+
+def open_read_only(path: Path) -> Database:
+    """Open an existing SQLite database whose file nothing can be written to from here, not even a repair."""
+    address = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query={"mode": "ro", "uri": "true"})
+    engine = create_engine(address)
+    _configure(engine, "BEGIN", (*_READING, "cell_size_check=ON"))
+    return Database(engine, engine)
 
 
 def create_tables(database: Database, metadata: MetaData, statements: tuple[str, ...] = ()) -> None:
@@ -78,23 +98,12 @@ def create_tables(database: Database, metadata: MetaData, statements: tuple[str,
             connection.execute(text(statement))
 
 
-def _configure(engine: Engine, begin: str, synchronous: str) -> None:
+def _configure(engine: Engine, begin: str, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         # The driver must not open transactions of its own: it would begin them deferred.
         connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout={BUSY_MILLISECONDS}",
-            f"page_size={PAGE_BYTES}",
-            "journal_mode=WAL",
-            f"synchronous={synchronous}",
-            "foreign_keys=ON",
-            "recursive_triggers=ON",
-            "trusted_schema=OFF",
-            "secure_delete=ON",
-            f"cache_size=-{CACHE_KIB}",
-            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
-        ):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

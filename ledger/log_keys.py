@@ -31,6 +31,7 @@ def open_log_checkpoint(
     keys: KeyHistory,
     *,
     known_at: int = 0,
+    existed_by: int | None = None,
     before: int = NOW,
     others: Iterable[Verifier] = (),
 ) -> Opened:
@@ -38,8 +39,10 @@ def open_log_checkpoint(
 
     Args:
         raw: the signed note.
-        known_at: a time (microseconds) at which the checkpoint surely existed or had yet to be signed, such as
-            when its newest known entry was received; 0 if nothing is known.
+        known_at: a time (microseconds) before which it was surely not signed, such as when its newest known
+            entry was received; 0 if nothing is known.
+        existed_by: a time at which it surely was signed, such as an outside clock attests; None if nothing is
+            known. A key stolen or expired later does not unmake it.
         before: only what was appended to the stream before this position is known.
         others: further keys, such as witnesses', whose signatures are checked where present.
 
@@ -60,20 +63,24 @@ def open_log_checkpoint(
         raise VerificationError("key validity", f"no key that {registry} registered signed the checkpoint", cure="")
     note, signers = notes.open_note(raw, (*verifiers, *others))
     reasons = [
-        _reason(verifiers[signer], checkpoint.size, known_at, keys, before) for signer in signers if signer in verifiers
+        _reason(verifiers[signer], checkpoint.size, known_at, existed_by, keys, before)
+        for signer in signers
+        if signer in verifiers
     ]
     if None not in reasons:
         raise VerificationError("key validity", f"the log's key may not sign this checkpoint: {reasons[0]}", cure="")
     return Opened(checkpoint, note, signers)
 
 
-def _reason(key: Registration, size: int, known_at: int, keys: KeyHistory, before: int) -> str | None:
+def _reason(
+    key: Registration, size: int, known_at: int, existed_by: int | None, keys: KeyHistory, before: int
+) -> str | None:
     """Return why a log key may not sign a checkpoint of this size; None if it may."""
     time = max(known_at, microseconds(key.statement.not_before))
     try:
         keys.usable(key.key_id, ("log",), size, time)
     except SubmissionError as error:
         return error.message
-    if keys.is_cut(key.key_id, size - 1, known_at, before):
+    if keys.is_cut(key.key_id, size - 1, known_at if existed_by is None else existed_by, before):
         return "it was revoked from an earlier time"
     return None

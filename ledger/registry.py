@@ -120,7 +120,7 @@ class Registry:
         # The proof says when the note existed at the latest: a key stolen later does not unmake it.
         existed = microseconds(confirmed.attested_time)
         note = anchored.note.encode()
-        checkpoint = open_log_checkpoint(note, self.name, self.keys, known_at=existed, before=before).checkpoint
+        checkpoint = open_log_checkpoint(note, self.name, self.keys, existed_by=existed, before=before).checkpoint
         # No checkpoint covers the anchor that names it.
         if checkpoint.size != anchored.tree_size or checkpoint.size > entry.position:
             raise VerificationError("anchor", f"the note is of {checkpoint.size} entries, not {anchored.tree_size}")

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ledger.database import Database
-from ledger.errors import LogCorruptedError, NotFoundError
+from ledger.errors import LogCorruptedError, NotFoundError, UsageError
 from ledger.events import leaf_data
 from ledger.merkle import (
     HASH_BYTES,
@@ -175,27 +175,34 @@ class Tree:
             yield node_reader(connection)
 
     def root(self, size: int) -> bytes:
-        """Return the root over the first `size` leaves."""
-        with self.nodes() as node:
+        """Return the root over the first `size` leaves; raises UsageError where the log has fewer."""
+        with self._within(size) as node:
             return tree_root(size, node)
 
     def inclusion_proof(self, position: int, size: int) -> list[bytes]:
         """Return the audit path of an entry in the tree of `size` leaves.
 
         Raises:
-            UsageError: the tree of this size has no such leaf.
+            UsageError: the tree of this size has no such leaf, or the log not this size.
         """
-        with self.nodes() as node:
+        with self._within(size) as node:
             return inclusion_proof(position, size, node)
 
     def consistency_proof(self, old: int, new: int) -> list[bytes]:
         """Return the proof that the tree of `new` leaves extends that of `old`.
 
         Raises:
-            UsageError: the new size is smaller.
+            UsageError: the new size is smaller, or beyond the log.
         """
-        with self.nodes() as node:
+        with self._within(new) as node:
             return consistency_proof(old, new, node)
+
+    @contextmanager
+    def _within(self, size: int) -> Iterator[NodeReader]:
+        with self._database.read() as connection:
+            if size > (have := frontier_of(connection).size):
+                raise UsageError(f"the log has {have} entries, not {size}")
+            yield node_reader(connection)
 
     def tile(self, tile: Tile, size: int) -> bytes:
         """Return the bytes of a tile or entry bundle of the tree of `size` leaves.

@@ -38,6 +38,8 @@ def check_growth(
     Raises:
         LogCorruptedError: names the tile or position that differs.
     """
+    if size < old_size:
+        raise LogCorruptedError(f"the log has {size} entries, and had {old_size}")
     if size == 0:
         if root != EMPTY_ROOT:
             raise LogCorruptedError("the frontier of the empty log has leaves")
@@ -101,9 +103,11 @@ def _check_tiles(connection: Connection, level: int, first: int, pages: Iterator
 
 
 def _difference(level: int, number: int, kept: bytes, expected: bytes) -> str:
+    if not kept:
+        return f"tile {number} of level {level} is missing"
     at = next((at for at, (one, other) in enumerate(zip(kept, expected, strict=False)) if one != other), len(kept))
     before = hashes_of(kept[: at - at % HASH_BYTES])
-    if level == 0 and place_of(0, len(before)) <= at:
+    if level == 0 and at < len(expected) and place_of(0, len(before)) <= at:
         position = number * WIDTH + len(before)
         return f"the entry at position {position} does not hash to its leaf in tile 0/{number}"
     return f"tile {number} of level {level} differs at byte {at} from what lies below it"

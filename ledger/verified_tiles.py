@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from ledger.errors import VerificationError
+from ledger.errors import UsageError, VerificationError
 from ledger.merkle import root_of, tree_root
 from ledger.tiles import HEIGHT, WIDTH, Tile, TileReader, node_reader, tile_node, unpack_hashes
 
@@ -36,8 +36,11 @@ class VerifiedTiles:
         """Return the hashes of a tile, as many as the tree has there.
 
         Raises:
+            UsageError: this tree has no such tile.
             VerificationError: step `tile`; its bytes are not that tile of this tree.
         """
+        if not (level >= 0 and 0 <= index * WIDTH < self._size >> (HEIGHT * level)):
+            raise UsageError(f"a tree of {self._size} leaves has no tile {index} of level {level}")
         return self._hashes(level, index)
 
     def node(self, level: int, index: int) -> bytes:

@@ -81,13 +81,14 @@ def mirror(
         entries = f"{size - before} more, each the leaf it should be, each signature holds, each was admissible"
         if size > opened.checkpoint.size:
             entries = f"nothing new: {size} are here, the log shows {opened.checkpoint.size} of them"
-        checks = (
+        checks = [
             authority.sentence(),
             f"checkpoint: signed by the log's key over {opened.checkpoint.size} entries{cosigners}",
-            f"consistency: it is of the same tree as the {before} entries that were here",
             f"entries: {entries}",
-        )
-        return Mirrored(size, size - before, checks)
+        ]
+        if before:
+            checks.insert(2, f"consistency: it is of the same tree as the {before} entries that were here")
+        return Mirrored(size, size - before, tuple(checks))
     finally:
         database.close()
 

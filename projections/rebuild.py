@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Table, delete, func, insert, select, text, update
 
 from ledger.database import Database, open_sqlite
 from ledger.errors import NotFoundError, ProjectionError
@@ -93,25 +93,35 @@ def state_digest(database: Database) -> str:
 def digest(connection: Connection, projection: str, generation: int) -> str:
     """Return the hex SHA-256 over every row of one generation, in an order that only content decides."""
     found = hashlib.sha256()
-    for row in _content(connection, projection, generation):
-        for value in row:
-            data = value if isinstance(value, bytes) else str(value).encode()
-            found.update(len(data).to_bytes(8, "big") + data)
+    for table in PROJECTORS[projection].tables:
+        for row in content(connection, table, generation):
+            for value in row:
+                data = value if isinstance(value, bytes) else str(value).encode()
+                found.update(len(data).to_bytes(8, "big") + data)
     return found.hexdigest()
 
 
-def _content(connection: Connection, projection: str, generation: int) -> Iterator[Any]:
-    for table in PROJECTORS[projection].tables:
-        if table is SEARCH_ROWS:
-            statement = text(
-                "SELECT suffix, title, authors, abstract FROM search_rows JOIN search_text"
-                " ON search_text.rowid = search_rows.id WHERE generation = :generation ORDER BY suffix"
-            )
-            yield from connection.execute(statement, {"generation": generation})
-        else:
-            columns = [column for column in table.c if column.name not in ("id", "generation")]
-            rows = select(*columns).where(table.c.generation == generation).order_by(*columns)
-            yield from connection.execute(rows.execution_options(yield_per=500))
+def content(connection: Connection, table: Table, generation: int) -> Iterator[Row[Any]]:
+    """Yield the rows of one generation in one table, as `content_columns` names their values.
+
+    Only content decides their order, so two tables with the same content give the same rows.
+    """
+    if table is SEARCH_ROWS:
+        statement = text(
+            "SELECT suffix, title, authors, abstract FROM search_rows JOIN search_text"
+            " ON search_text.rowid = search_rows.id WHERE generation = :generation ORDER BY 1, 2, 3, 4"
+        )
+        yield from connection.execute(statement, {"generation": generation})
+    else:
+        columns = [table.c[name] for name in content_columns(table)]
+        rows = select(*columns).where(table.c.generation == generation).order_by(*columns)
+        yield from connection.execute(rows.execution_options(yield_per=500))
+
+
+def content_columns(table: Table) -> tuple[str, ...]:
+    """Return what `content` gives of a table; for the full-text index, its texts."""
+    names = tuple(column.name for column in table.c if column.name not in ("id", "generation"))
+    return (*names, "title", "authors", "abstract") if table is SEARCH_ROWS else names
 
 
 def _overtaken() -> ProjectionError:

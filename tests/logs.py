@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ledger.checkpoint_store import SignedCheckpoint
 from ledger.database import open_sqlite
 from ledger.errors import SubmissionError
 from ledger.events import Entry, Event
@@ -127,6 +128,12 @@ class Log:
         (outcome,) = self.append(event)
         assert isinstance(outcome, SubmissionError), f"{event.event_type} was taken"
         return outcome
+
+    def checkpoint(self) -> SignedCheckpoint:
+        """Sign and publish a checkpoint over all that the log holds."""
+        signed = self.store.checkpoints.sign(self.world.log.key, self.clock())
+        self.store.checkpoints.publish(signed.size)
+        return signed
 
     def verdict(self, entry: Entry, before: int = NOW) -> Verdict:
         return verdict(entry, self.store.registry(), History(tuple(self.store.entries())), before)

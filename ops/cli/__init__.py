@@ -12,7 +12,19 @@ import typer
 from typer.exceptions import TyperException
 
 from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, UsageError, VerificationError
-from ops.cli import importing, keeping, reading, replaying, signing
+from ops.cli import (
+    auditing,
+    following,
+    importing,
+    keeping,
+    mirroring,
+    proving,
+    reading,
+    replaying,
+    serving,
+    signing,
+    witnessing,
+)
 from ops.cli.output import fail
 from ops.home import collect_rarely
 
@@ -23,7 +35,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (keeping, importing, signing, reading, replaying):
+for module in (
+    keeping,
+    importing,
+    signing,
+    reading,
+    proving,
+    mirroring,
+    replaying,
+    auditing,
+    serving,
+    following,
+    witnessing,
+):
     module.register(app)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from ledger.errors import UsageError
 from ledger.events import Entry
+from ledger.merkle import MAX_SIZE
 from ledger.notes import Verifier, parse_verifier
 from ops import bundles, receipts
 from ops import export as exports
@@ -76,6 +77,8 @@ def proof(
     """Print a proof of inclusion (C2SP tlog-proof), or with --growth OLD NEW one of consistency."""
     if (event is None) == (growth is None):
         raise UsageError("give an event, or --growth and two sizes", cure="see `pith proof --help`")
+    if growth is not None and max(growth) > MAX_SIZE:
+        raise UsageError(f"no log has {max(growth)} entries", place="--growth")
     with opened() as home:
         newest(home)
         if event is not None:
@@ -137,7 +140,7 @@ def log_key_of(text: str | None) -> Verifier | None:
 
 
 def _entry(home: Home, event: str) -> Entry:
-    if event.isascii() and event.isdigit():
+    if event.isascii() and event.isdigit() and len(event) < 20:
         return home.store.entry(int(event))
     digits = event.removeprefix("sha256:")
     if len(digits) != 64 or digits.strip("0123456789abcdef"):

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from ledger import notes
 from ledger.database import Database, open_sqlite
 from ledger.errors import LogCorruptedError, StoreError, UnknownKeyError
+from ledger.notes import COSIGNATURE, Verifier
 from ledger.store import Store, create_log
 from tests import writers
-from tests.builders import REGISTRY, World, contributor
+from tests.builders import REGISTRY, World, contributor, key
 from tests.ledger.contracts import StoreContract
 from tests.logs import Log
 
@@ -128,6 +130,64 @@ def test_the_database_itself_refuses(log: Log, backend: Sqlite, statement: str) 
         connection.execute(statement)
     connection.close()
     assert (list(log.store.rows()), log.store.head()) == (rows, head)
+
+
+TREE_AND_CHECKPOINTS = ("tiles", "checkpoints", "cosignatures", "publications")
+
+FORBIDDEN_ONCE_SIGNED = [
+    "UPDATE tiles SET nodes = zeroblob(length(nodes))",
+    "UPDATE tiles SET nodes = zeroblob(length(nodes) + 32)",
+    "UPDATE tiles SET nodes = substr(nodes, 1, 32)",
+    "UPDATE tiles SET nodes = nodes",
+    "UPDATE tiles SET level = 1, nodes = CAST(nodes || 'more' AS BLOB)",
+    "UPDATE tiles SET number = 1, nodes = CAST(nodes || 'more' AS BLOB)",
+    "UPDATE OR REPLACE tiles SET nodes = x'00'",
+    "DELETE FROM tiles",
+    "INSERT OR REPLACE INTO tiles VALUES (0, 0, zeroblob(32))",
+    "REPLACE INTO tiles SELECT level, number, CAST(nodes || 'more' AS BLOB) FROM tiles",
+    "INSERT INTO tiles VALUES (0, 0, x'00') ON CONFLICT DO UPDATE SET nodes = excluded.nodes",
+    "UPDATE checkpoints SET note = x'00'",
+    "UPDATE checkpoints SET root = zeroblob(32)",
+    "UPDATE checkpoints SET size = size + 1",
+    "UPDATE checkpoints SET signed_at = signed_at + 1",
+    "UPDATE OR REPLACE checkpoints SET note = x'00'",
+    "DELETE FROM checkpoints",
+    "INSERT OR REPLACE INTO checkpoints SELECT size, zeroblob(32), note, signed_at FROM checkpoints",
+    "INSERT INTO checkpoints SELECT * FROM checkpoints WHERE true ON CONFLICT DO UPDATE SET note = x'00'",
+    "INSERT INTO checkpoints SELECT size - 1, root, note, signed_at FROM checkpoints",
+    "UPDATE cosignatures SET line = ''",
+    "UPDATE cosignatures SET size = size + 1",
+    "UPDATE cosignatures SET verifier = ''",
+    "DELETE FROM cosignatures",
+    "INSERT OR REPLACE INTO cosignatures SELECT size, verifier, '' FROM cosignatures",
+    "INSERT INTO cosignatures SELECT * FROM cosignatures WHERE true ON CONFLICT DO UPDATE SET line = ''",
+    "UPDATE publications SET size = size + 1",
+    "DELETE FROM publications",
+    "INSERT OR REPLACE INTO publications SELECT size FROM publications",
+    "INSERT INTO publications SELECT size - 1 FROM publications",
+]
+
+
+@pytest.fixture
+def cosigned(log: Log) -> Log:
+    """A log with a tile, a published checkpoint and a witness's line under it."""
+    signed = log.checkpoint()
+    witness = Verifier("witness.example/w1", COSIGNATURE, key("w1").public_key)
+    line = notes.cosign(notes.parse(signed.note).text, witness.name, key("w1"), 1_767_139_200)
+    log.store.checkpoints.add_cosignatures(signed.size, {witness: line})
+    return log
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN_ONCE_SIGNED)
+def test_the_database_itself_keeps_the_tree_and_its_checkpoints(cosigned: Log, backend: Sqlite, statement: str) -> None:
+    connection = sqlite3.connect(backend.path, isolation_level=None)
+    before = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in TREE_AND_CHECKPOINTS]
+    assert [len(rows) for rows in before] == [1, 1, 1, 1]
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(statement)
+    after = [connection.execute(f"SELECT * FROM {table}").fetchall() for table in TREE_AND_CHECKPOINTS]
+    connection.close()
+    assert after == before
 
 
 def test_a_private_text_may_be_deleted(log: Log, backend: Sqlite) -> None:

@@ -67,7 +67,7 @@ def test_the_retired_log_key_signs_no_checkpoint_any_more(home: Home) -> None:
     retired = read_key(home.settings.keys / "log.json").key
     rotate(home, "log")
     with pytest.raises(VerificationError) as caught:
-        home.store.checkpoints.sign(retired, home.store.registry(), home.clock())
+        home.store.checkpoints.sign(retired, home.clock())
     assert (caught.value.step, home.store.checkpoints.newest()) == ("key validity", None)
 
 

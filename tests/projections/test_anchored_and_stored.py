@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger.events import Entry
-from tests.builders import ALICE, BOB, CHECKER, NUMBER, OPENED, Who, key
+from ledger.checkpoints import Checkpoint, issue
+from ledger.errors import AnchorError, VerificationError
+from ledger.events import Entry, Event
+from ledger.keyring import NOW, microseconds
+from ledger.log_keys import log_origin
+from ops import regtest
+from tests.builders import ALICE, BOB, CHECKER, HASH, NUMBER, OPENED, REGISTRY, Who, World, key
 from tests.logs import Log
 from tests.projections.papers import (
+    HEIGHT,
     confirmed_anchor,
     confirmed_checkpoint,
+    proof_over,
     regtest_policy,
     state,
     status,
@@ -220,6 +230,146 @@ def test_a_checkpoint_by_a_key_that_was_compromised_before_it_covers_nothing(log
     log.admit(confirmed_checkpoint(log.world, 9))
     log.admit(log.world.revocation(second, by=first, compromised_from=OPENED))
     assert not status(log).externally_anchored
+
+
+# Whose notes count.
+
+THEFT = "2026-06-19T16:00:30Z"
+NEXT = Who(key("second log key"), "pith_registry", f"registry:{REGISTRY}")
+
+
+def anchored_size(log: Log, before: int = NOW) -> int:
+    return log.store.registry().anchored_size(before)
+
+
+def signed_note(size: int, by: Who, registry: str = REGISTRY) -> str:
+    """Return a checkpoint of some size in a registry's name, signed by whoever."""
+    return issue(Checkpoint(log_origin(registry), size, bytes(32)), by.key).format().decode()
+
+
+def attested_at(time: str, log: Log, note: str, size: int) -> Event:
+    """Return an anchor of a note that a toy block of some time confirms."""
+    sha256 = hashlib.sha256(note.encode())
+    proof, header = regtest.stamp(sha256.digest(), microseconds(time) // 1_000_000, HEIGHT)
+    confirmed = {
+        "anchored": {"what": "checkpoint", "sha256": sha256.hexdigest(), "tree_size": size, "note": note},
+        "proof_b64": base64.b64encode(proof).decode(),
+        "block_header": header.hex(),
+        "attested_time": time,
+    }
+    return log.world.checkpoint_anchor(size, **{**proof_over(sha256.hexdigest()), **confirmed})
+
+
+def test_an_anchored_checkpoint_of_the_log_counts_with_its_size(log: Log) -> None:
+    log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 9))
+    assert anchored_size(log) == 9
+
+
+def test_what_was_anchored_is_told(log: Log) -> None:
+    entry = log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 9))
+    checkpoint, confirmation = log.store.registry().anchored(entry)
+    assert (checkpoint.origin, checkpoint.size, confirmation.attested_time) == (log_origin(REGISTRY), 9, OPENED)
+
+
+NO_CHECKPOINTS: dict[str, tuple[Callable[[World], str], str]] = {
+    "by the event key": (lambda world: signed_note(9, world.registry), "key validity"),
+    "by the receipt key": (lambda world: signed_note(9, world.receipt), "key validity"),
+    "by a contributor": (lambda _: signed_note(9, ALICE), "key validity"),
+    "by an unknown key": (lambda _: signed_note(9, NEXT), "key validity"),
+    "of another log": (lambda world: signed_note(9, world.log, "other.registry"), "checkpoint"),
+    "of another size": (lambda world: signed_note(8, world.log), "anchor"),
+    "unsigned": (lambda _: Checkpoint(log_origin(REGISTRY), 9, bytes(32)).format(), "checkpoint"),
+    "no note": (lambda _: "9 entries, believe me", "checkpoint"),
+}
+"""Notes that are no checkpoint of this log with 9 entries, and the step that refuses each."""
+
+
+@pytest.mark.parametrize(("note_of", "step"), NO_CHECKPOINTS.values(), ids=NO_CHECKPOINTS.keys())
+def test_a_note_that_is_no_checkpoint_of_this_log_counts_for_nothing(
+    log: Log, note_of: Callable[[World], str], step: str
+) -> None:
+    entry = log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 9, note_of(log.world)))
+    with pytest.raises(VerificationError) as refused:
+        log.store.registry().anchored(entry)
+    assert (refused.value.step, anchored_size(log)) == (step, 0)
+
+
+def test_an_anchor_without_its_note_counts_for_nothing(log: Log) -> None:
+    entry = log.admit(regtest_policy(log.world), log.world.checkpoint_anchor(9, **proof_over(HASH)))
+    with pytest.raises(VerificationError, match="does not carry its note"):
+        log.store.registry().anchored(entry)
+    assert anchored_size(log) == 0
+
+
+def test_an_anchor_that_is_not_confirmed_counts_for_nothing(log: Log) -> None:
+    entry = log.admit(log.world.checkpoint_anchor(9))
+    with pytest.raises(AnchorError):
+        log.store.registry().anchored(entry)
+    assert anchored_size(log) == 0
+
+
+def test_a_checkpoint_of_more_entries_than_lie_before_its_anchor_counts_for_nothing(log: Log) -> None:
+    entry = log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 11))
+    assert (entry.position, anchored_size(log)) == (10, 0)
+
+
+def test_a_checkpoint_of_all_entries_before_its_anchor_counts(log: Log) -> None:
+    entry = log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 10))
+    assert (entry.position, anchored_size(log)) == (10, 10)
+
+
+def test_a_size_at_which_the_key_was_not_registered_counts_for_nothing(log: Log) -> None:
+    log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 2))
+    assert anchored_size(log) == 0
+
+
+@pytest.mark.parametrize(("by_next", "size", "counted"), [(False, 9, 9), (False, 10, 0), (True, 10, 10), (True, 9, 0)])
+def test_the_key_that_was_the_logs_at_that_size_counts(log: Log, by_next: bool, size: int, counted: int) -> None:
+    log.admit(log.world.rotation(log.world.log, NEXT, "log", by=log.world.registry), regtest_policy(log.world))
+    note = signed_note(size, NEXT if by_next else log.world.log)
+    log.admit(confirmed_checkpoint(log.world, size, note))
+    assert anchored_size(log) == counted
+
+
+@pytest.mark.parametrize(
+    ("time", "counted"),
+    [("2026-06-19T16:00:00Z", 9), ("2026-06-19T16:00:29Z", 9), (THEFT, 0), ("2026-06-19T16:05:00Z", 0)],
+)
+def test_what_a_stolen_log_key_signed_counts_if_it_surely_existed_before(log: Log, time: str, counted: int) -> None:
+    log.clock.advance(3_600)
+    note = signed_note(9, log.world.log)
+    log.admit(regtest_policy(log.world), attested_at(time, log, note, 9))
+    log.admit(log.world.revocation(log.world.log, by=log.world.registry, compromised_from=THEFT))
+    assert anchored_size(log) == counted
+
+
+def test_the_anchor_before_the_theft_counts_where_a_greater_later_one_fell(log: Log) -> None:
+    log.clock.advance(3_600)
+    log.admit(regtest_policy(log.world), attested_at(OPENED, log, signed_note(5, log.world.log), 5))
+    log.admit(attested_at("2026-06-19T16:05:00Z", log, signed_note(9, log.world.log), 9))
+    log.admit(log.world.revocation(log.world.log, by=log.world.registry, compromised_from=THEFT))
+    assert anchored_size(log) == 5
+
+
+def test_an_anchor_keeps_counting_when_its_key_is_revoked_from_now_on(log: Log) -> None:
+    log.admit(regtest_policy(log.world), confirmed_checkpoint(log.world, 9))
+    log.admit(log.world.revocation(log.world.log, by=log.world.registry))
+    assert anchored_size(log) == 9
+
+
+def test_a_checkpoint_that_a_revoked_key_signed_over_its_revocation_counts_for_nothing(log: Log) -> None:
+    log.admit(regtest_policy(log.world), log.world.revocation(log.world.log, by=log.world.registry))
+    log.admit(confirmed_checkpoint(log.world, 11))
+    assert anchored_size(log) == 0
+
+
+def test_a_theft_told_later_changes_no_earlier_view(log: Log) -> None:
+    log.clock.advance(3_600)
+    policy = log.admit(regtest_policy(log.world))
+    anchor = log.admit(attested_at("2026-06-19T16:05:00Z", log, signed_note(9, log.world.log), 9))
+    told = log.admit(log.world.revocation(log.world.log, by=log.world.registry, compromised_from=THEFT))
+    views = [anchored_size(log, before) for before in (policy.position, anchor.position, anchor.position + 1)]
+    assert [*views, anchored_size(log, told.position), anchored_size(log, told.position + 1)] == [0, 0, 9, 9, 0]
 
 
 # The ladder.
