@@ -15,18 +15,18 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import RawBody
 
-from ledger.errors import (
+from ledger.errors import StoreError
+from ledger.witness import Followed, Witness
+from ledger.witness_errors import (
     InconsistentTreeError,
     LogSignatureError,
     MalformedRequestError,
     RootConflictError,
     SizeConflictError,
-    StoreError,
     UnknownLogError,
     WitnessClockError,
     WitnessRefusedError,
 )
-from ledger.witness import Followed, Witness
 from ledger.witnessing import MAX_BODY_BYTES
 
 STATUS: Final[dict[type[WitnessRefusedError], HTTPStatus]] = {

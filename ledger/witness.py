@@ -15,9 +15,10 @@ from sqlalchemy import ColumnElement, Connection, Table, func, insert, select, u
 
 from ledger import notes
 from ledger.database import Database, create_tables
-from ledger.errors import StoreError, UsageError, WitnessClockError, WitnessRefusedError
+from ledger.errors import StoreError, UsageError
 from ledger.keys import SecretKey
 from ledger.notes import COSIGNATURE, Verifier, is_name
+from ledger.witness_errors import WitnessClockError, WitnessRefusedError
 from ledger.witness_tables import CONTRADICTIONS, COSIGNED, IDENTITY, WITNESS_GUARDS, WitnessTable
 from ledger.witnessing import NOTHING, Submitted, TreeHead, admit, by_origin, open_request, parse
 

@@ -15,18 +15,17 @@ from typing import Final, NamedTuple, NoReturn
 
 from ledger import checkpoints, notes
 from ledger.checkpoints import Checkpoint
-from ledger.errors import (
+from ledger.errors import UsageError, VerificationError
+from ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE, verify_consistency
+from ledger.notes import ED25519, SignedNote, Verifier
+from ledger.witness_errors import (
     InconsistentTreeError,
     LogSignatureError,
     MalformedRequestError,
     RootConflictError,
     SizeConflictError,
     UnknownLogError,
-    UsageError,
-    VerificationError,
 )
-from ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE, verify_consistency
-from ledger.notes import ED25519, SignedNote, Verifier
 
 MAX_BODY_BYTES: Final = 1 << 16
 MAX_PROOF: Final = 63

@@ -38,9 +38,10 @@ def checkpoint(home: Home) -> Made:
     home.check_own()
     store = home.store
     key = home.signatory("log").key
-    _check_not_behind(home)
-    signed = store.checkpoints.sign(key, store.registry(), home.clock())
-    write_whole(home.settings.signed_path, signed.note)
+    before = _signed_before(home)
+    signed = store.checkpoints.sign(key, home.clock())
+    if signed.size > before:
+        write_whole(home.settings.signed_path, signed.note)
     if home.settings.witness_policy is None:
         store.checkpoints.publish(signed.size)
         return Made(signed, published=True)
@@ -84,11 +85,14 @@ def read_policy(path: Path) -> Policy:
     return quorum.parse(raw)
 
 
-def _check_not_behind(home: Home) -> None:
-    """Refuse to sign for a log that does not hold all that was signed before: its readers would see a fork."""
+def _signed_before(home: Home) -> int:
+    """Return the greatest size that was signed before, and refuse a log that is no continuation of that.
+
+    Signing for it would show its readers a fork.
+    """
     path = home.settings.signed_path
     if not path.exists():
-        return
+        return 0
     last, store = checkpoints.parse(notes.parse(path.read_bytes()).text), home.store
     size = store.head().size
     if last.size > size or store.tree.root(last.size) != last.root:
@@ -97,6 +101,7 @@ def _check_not_behind(home: Home) -> None:
             place=str(path),
             cure="restore the newest backup, or what a mirror holds (see Operations in the README)",
         )
+    return last.size
 
 
 def _missing(home: Home, policy: Policy, size: int) -> str:

@@ -13,9 +13,9 @@ from litestar.testing import TestClient
 
 from api.witness import STATUS, create_witness_app
 from ledger import notes
-from ledger.errors import WitnessRefusedError
 from ledger.notes import SignedNote
 from ledger.witness import MAX_STEP_BACK
+from ledger.witness_errors import WitnessRefusedError
 from ledger.witnessing import MAX_BODY_BYTES, AddCheckpoint
 from tests.builders import key
 from tests.witnesses import NAME, NOW, ORIGIN, WITNESS, WITNESS_KEY, Tree, a_witness, cosignature

@@ -15,19 +15,18 @@ from sqlalchemy import text
 
 from ledger import checkpoints, notes
 from ledger.database import open_sqlite
-from ledger.errors import (
+from ledger.errors import StoreError, UsageError
+from ledger.notes import ED25519, NoteSignature, SignedNote, Verifier
+from ledger.witness import MAX_STEP_BACK, Contradiction, Followed, Witness, create_witness
+from ledger.witness_errors import (
     InconsistentTreeError,
     MalformedRequestError,
     RootConflictError,
     SizeConflictError,
-    StoreError,
     UnknownLogError,
-    UsageError,
     WitnessClockError,
     WitnessRefusedError,
 )
-from ledger.notes import ED25519, NoteSignature, SignedNote, Verifier
-from ledger.witness import MAX_STEP_BACK, Contradiction, Followed, Witness, create_witness
 from ledger.witnessing import AddCheckpoint
 from tests.builders import key
 from tests.witnesses import LOG_KEY, NAME, NOW, ORIGIN, WITNESS, Tree, a_database, a_witness, cosignature

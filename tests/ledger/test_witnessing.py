@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import notes
-from ledger.errors import (
+from ledger.errors import UsageError
+from ledger.merkle import MAX_SIZE
+from ledger.notes import COSIGNATURE, ED25519, NoteSignature, SignedNote, Verifier
+from ledger.witness_errors import (
     InconsistentTreeError,
     LogSignatureError,
     MalformedRequestError,
     RootConflictError,
     SizeConflictError,
     UnknownLogError,
-    UsageError,
 )
-from ledger.merkle import MAX_SIZE
-from ledger.notes import COSIGNATURE, ED25519, NoteSignature, SignedNote, Verifier
 from ledger.witnessing import (
     MAX_BODY_BYTES,
     MAX_PROOF,
