@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 
+from ledger.canonical import MAX_INTEGER
 from ledger.checkpoints import Checkpoint
 from ledger.errors import SubmissionError, VerificationError
 from ledger.events import Entry, parse_stored
@@ -92,7 +93,10 @@ def read_bundle(tile: Tile, data: bytes, tiles: VerifiedTiles) -> list[Entry]:
             event = parse_stored(leaf[TIME_BYTES:])
         except SubmissionError as error:
             raise VerificationError("canonical form", error.message, place=_place(tile, at)) from error
-        entries.append(Entry(position, int.from_bytes(leaf[:TIME_BYTES], "big"), event))
+        received_at = int.from_bytes(leaf[:TIME_BYTES], "big")
+        if received_at > MAX_INTEGER:
+            raise VerificationError("canonical form", f"{received_at} is no time", place=_place(tile, at))
+        entries.append(Entry(position, received_at, event))
     return entries
 
 

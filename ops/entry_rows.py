@@ -69,13 +69,14 @@ def whole(value: Any) -> int:
 def relied_on(entries: Sequence[Entry], stream: Sequence[Entry], others: Iterable[Registration] = ()) -> list[Entry]:
     """Return the entries of a registry's stream that verdicts about some entries depend on.
 
-    These are the root, every policy and checkpoint anchor, and all events about the keys that signed
-    anything among these, receipts and checkpoints included; in order of position.
+    These are the root, every policy and checkpoint anchor, and all events about the keys that the entries speak
+    of or that signed anything among these, receipts and checkpoints included; in order of position.
 
     Args:
         others: further keys that matter, such as the log's.
     """
     keys = {entry.event.signer.key_id for entry in entries} | {other.key_id for other in others}
+    keys = keys.union(*map(_keys_of, entries))
     fingerprints = {
         receipt["public_key_fingerprint"]
         for entry in entries

@@ -33,8 +33,13 @@ def cosigned(opened: Opened, trust: Trust) -> str:
     """Check an opened checkpoint's cosignatures by the policy, and say who cosigned as the end of a sentence.
 
     Raises:
-        VerificationError: step `quorum`; too few of the witnesses signed.
+        VerificationError: step `key validity`, another key signed than the one that was asked for; step
+            `quorum`, too few of the witnesses signed.
     """
+    if trust.log_key is not None and trust.log_key not in opened.signers:
+        raise VerificationError(
+            "key validity", f"the key {trust.log_key.format()} did not sign the checkpoint", cure=""
+        )
     if trust.policy is None:
         return ""
     signers = [signer for signer in opened.signers if signer.kind == COSIGNATURE]

@@ -82,7 +82,7 @@ def _verify_state(
             raise VerificationError("state", "the bundle holds no record_created that counts")
         rebuilt = {**bundle_of(judged, key_events), "checkpoint": bundle["checkpoint"]}
         for name in (*rebuilt, *bundle):
-            if _comparable(rebuilt.get(name)) != _comparable(bundle.get(name)):
+            if name not in rebuilt or _comparable(rebuilt[name]) != _comparable(bundle.get(name)):
                 raise VerificationError("state", "it does not follow from the events", place=name)
 
 

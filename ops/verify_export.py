@@ -9,13 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
+
 from ledger.database import open_sqlite
 from ledger.errors import UsageError, VerificationError
 from ledger.log_keys import open_log_checkpoint
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store, create_log
+from ledger.subjects import registry_subject
 from ledger.tiles import tiles_written
-from ops.authority import Authority, authority_of
+from ops.authority import Authority, authority_of, identity
 from ops.bundles import MERGE_VERSION
 from ops.copying import Progress, copy
 from ops.entry_rows import whole
@@ -34,10 +37,11 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
         VerificationError: the first check that failed, named, with the file or position.
     """
     publication = FolderPublication(folder)
-    with step("canonical form"):
+    with step("canonical form", MANIFEST_PATH):
         manifest = _manifest(folder)
-        identity = decode_object(publication.identity())
-    authority = authority_of(identity, trust.root, trust.log_key)
+    with step("canonical form", IDENTITY_PATH):
+        stated = decode_object(publication.identity())
+    authority = authority_of(stated, trust.root, trust.log_key)
     with step("checkpoint", CHECKPOINT_PATH):
         note = publication.checkpoint()
     opened = authority.open(note, others=trust.witnesses)
@@ -51,6 +55,9 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
             copy(store, publication, opened.checkpoint, workers, progress)
             _check_facts(store, manifest, authority)
             open_log_checkpoint(note, store.registry_name, store.registry().keys, known_at=store.head().received_at)
+            store.checkpoints.adopt(opened, now=0)
+            if msgspec.to_builtins(identity(store)) != stated:
+                raise VerificationError("root", "it is not what the log says of its keys", place=IDENTITY_PATH)
             digest = replay(store, size, Path(scratch))
         finally:
             database.close()
@@ -71,13 +78,16 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
         raise UsageError("the manifest is none of an export", place=str(folder))
     if (manifest["export_version"], manifest["merge_version"]) != (EXPORT_VERSION, MERGE_VERSION):
         raise UsageError(f"this export follows other rules than {MERGE_VERSION}", place="merge_version")
-    return manifest
+    registry_subject(manifest["registry"])  # refuses what is no registry's name
+    return {name: manifest[name] for name in ("registry", "root", "size", "state_digest")}
 
 
 def _check_files(folder: Path, size: int) -> None:
     """Refuse files that are no part of an export: whoever passes them on could not tell what they say."""
     expected = {IDENTITY_PATH, MANIFEST_PATH, CHECKPOINT_PATH, *(tile.path() for tile in tiles_written(0, size))}
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    found = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
+    }
     for name in sorted(found - expected):
         raise VerificationError("canonical form", "no part of an export of this size", place=str(folder / name))
 

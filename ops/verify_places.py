@@ -65,5 +65,7 @@ def verify_anchored(entry: Entry, row: Mapping[str, Any], checkpoint: Checkpoint
     try:
         verify_consistency(earlier.size, checkpoint.size, earlier.root, checkpoint.root, proof)
     except VerificationError as error:
-        raise VerificationError(error.step, f"the anchored {error.message}", place=place, cure="") from error
+        raise VerificationError(
+            error.step, f"what it anchors is another tree: {error.message}", place=place, cure=""
+        ) from error
     return True

@@ -38,6 +38,7 @@ def verify_receipt_file(receipt: Mapping[str, Any], trust: Trust) -> list[str]:
         note = receipt["checkpoint"].encode()
     done = [f"canonical form: {entry.event.id_text} is the hash of the event"]
     authority = _authority(receipt, trust, entry)
+    _check_stated(receipt, authority)
     registry = authority.registry
     assert registry is not None
     done.append(authority.sentence())
@@ -69,7 +70,7 @@ def verify_inclusion_file(raw: bytes, trust: Trust) -> list[str]:
         )
     with step("canonical form"):
         event = parse_stored(proof.extra[8:])
-    entry = Entry(proof.index, int.from_bytes(proof.extra[:8], "big"), event)
+        entry = Entry(proof.index, whole(int.from_bytes(proof.extra[:8], "big")), event)
     opened = open_checkpoint(proof.checkpoint, trust.log_key.name, trust.log_key, trust.witnesses)
     checkpoint = opened.checkpoint
     verify_inclusion(leaf_hash(proof.extra), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
@@ -88,6 +89,7 @@ def verify_consistency_file(proof: Mapping[str, Any], trust: Trust) -> list[str]
         old_note, new_note = (text.encode() for text in proof["checkpoints"])
         hashes = hashes_of_text(proof["consistency_proof"])
     authority = authority_of(proof, trust.root, trust.log_key)
+    _check_stated(proof, authority)
     old = authority.open(old_note).checkpoint
     opened = authority.open(new_note, others=trust.witnesses)
     new = opened.checkpoint
@@ -111,16 +113,17 @@ def _authority(receipt: Mapping[str, Any], trust: Trust, entry: Entry) -> Author
 
 def _verify_event(entry: Entry, registry: Registry) -> None:
     place = f"position {entry.position}"
-    if entry.event.subject == registry.subject:
-        return  # verified among the key events, by every rule
-    try:
-        signer_key(entry, registry)
-        verify_signatures(entry.event, registry.keys, entry.position)
-    except KeyNotValidError as error:
-        raise VerificationError("key validity", error.message, place=place) from error
-    except SubmissionError as error:
-        raise VerificationError("signature", error.message, place=place) from error
-    if registry.keys.is_cut(entry.event.signer.key_id, entry.position, entry.received_at):
+    if entry.event.subject != registry.subject:  # else verified among the key events, by every rule
+        try:
+            signer_key(entry, registry)
+            verify_signatures(entry.event, registry.keys, entry.position)
+        except KeyNotValidError as error:
+            raise VerificationError("key validity", error.message, place=place) from error
+        except SubmissionError as error:
+            raise VerificationError("signature", error.message, place=place) from error
+    # A key's revocation of itself stands, though its own signature is the first thing it voids.
+    cut = registry.keys.is_cut(entry.event.signer.key_id, entry.position, entry.received_at)
+    if cut and entry.event.event_type != "key_revoked":
         raise VerificationError("key validity", "the key was revoked from an earlier time", place=place)
 
 
@@ -136,6 +139,13 @@ def _verify_anchors(entry: Entry, anchors: list[Entry], registry: Registry) -> l
             f"anchor: it stood in the log by {confirmed.attested_time}, says {confirmed.authority}; {confirmed.trust}"
         )
     return done
+
+
+def _check_stated(value: Mapping[str, Any], authority: Authority) -> None:
+    with step("canonical form"):
+        stated = value["origin"], value["root"]
+    if stated != (authority.origin, authority.root if authority.registry else value["root"]):
+        raise VerificationError("root", f"the file says {stated}, its key events {authority.root}", cure="")
 
 
 def _check_version(value: Mapping[str, Any], name: str) -> None:
