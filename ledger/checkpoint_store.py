@@ -6,7 +6,7 @@ second way to its root agrees; it is published when it has the cosignatures its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, insert, select
@@ -91,16 +91,13 @@ class Checkpoints:
         return kept
 
     def add_cosignatures(self, size: int, found: Mapping[Verifier, NoteSignature]) -> None:
-        """Keep witnesses' signatures, each verified here, under a checkpoint; known ones are passed over."""
+        """Keep witnesses' signatures, each verified here, under a checkpoint; those it carries are passed over."""
         with self._database.write() as connection:
-            stored = _at(connection, size)
-            known = set(
-                connection.execute(select(COSIGNATURES.c.verifier).where(COSIGNATURES.c.size == size)).scalars()
-            )
-            text = notes.parse(stored.note).text
+            note = notes.parse(_at(connection, size).note)
+            known = {(signature.name, signature.key_hash) for signature in note.signatures}
             for verifier, signature in found.items():
-                verifier.verify(text, signature)
-                if verifier.format() not in known:
+                verifier.verify(note.text, signature)
+                if (verifier.name, verifier.key_hash) not in known:
                     row = {"size": size, "verifier": verifier.format(), "line": signature.format()}
                     connection.execute(insert(COSIGNATURES), row)
 
@@ -169,11 +166,18 @@ class Checkpoints:
             rows = connection.execute(select(COSIGNATURES).order_by(COSIGNATURES.c.size))
             return {row.verifier: row.size for row in rows}
 
-    def cosigners(self, size: int) -> list[Verifier]:
-        """Return the witnesses whose verified signatures stand under the checkpoint of a size."""
-        with self._database.read() as connection:
-            rows = connection.execute(select(COSIGNATURES.c.verifier).where(COSIGNATURES.c.size == size)).scalars()
-            return [notes.parse_verifier(verifier) for verifier in rows]
+    def cosigners(self, size: int, among: Iterable[Verifier]) -> list[Verifier]:
+        """Return those of some witnesses whose signatures the checkpoint of a size carries.
+
+        Raises:
+            VerificationError: step `checkpoint`; one of them does not hold.
+        """
+        note = notes.parse(self.at(size).note)
+        lines = {(signature.name, signature.key_hash): signature for signature in note.signatures}
+        found = [verifier for verifier in among if (verifier.name, verifier.key_hash) in lines]
+        for verifier in found:
+            verifier.verify(note.text, lines[verifier.name, verifier.key_hash])
+        return found
 
 
 def _newest(connection: Connection) -> SignedCheckpoint | None:

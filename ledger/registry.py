@@ -102,9 +102,26 @@ class Registry:
 
     def anchored_size(self, before: int = NOW) -> int:
         """Return the greatest tree size with a confirmed checkpoint anchor; 0 if there is none."""
-        return max(
-            (self._size(entry, before) for entry in self._anchors.values() if entry.position < before), default=0
-        )
+        anchor = self.greatest_anchor(before)
+        return anchor.event.payload.anchored.tree_size if anchor else 0
+
+    def greatest_anchor(self, before: int = NOW) -> Entry | None:
+        """Return the first of the anchors that confirm the greatest checkpoint; None if none confirms one."""
+        known = [entry for entry in self._anchors.values() if entry.position < before]
+        known.sort(key=lambda entry: (-entry.event.payload.anchored.tree_size, entry.position))
+        return next((entry for entry in known if self.confirmed(entry, before)), None)
+
+    def confirmed(self, entry: Entry, before: int = NOW) -> Checkpoint | None:
+        """Return the checkpoint of this log that an entry of the stream anchors; None where it confirms none."""
+        signer = entry.event.signer
+        if entry.event.event_type != "timestamp_anchor" or signer.signer_type != "pith_registry":
+            return None
+        if self.keys.is_cut(signer.key_id, entry.position, entry.received_at, before):
+            return None
+        try:
+            return self.anchored(entry, before)[0]
+        except (AnchorError, VerificationError):
+            return None  # pending, or under roots that policy no longer trusts
 
     def anchored(self, entry: Entry, before: int = NOW) -> tuple[Checkpoint, Confirmation]:
         """Return the checkpoint that an anchor in the stream confirms, and what its proof says.
@@ -125,16 +142,6 @@ class Registry:
         if checkpoint.size != anchored.tree_size or checkpoint.size > entry.position:
             raise VerificationError("anchor", f"the note is of {checkpoint.size} entries, not {anchored.tree_size}")
         return checkpoint, confirmed
-
-    def _size(self, entry: Entry, before: int) -> int:
-        if entry.event.signer.signer_type != "pith_registry" or self.keys.is_cut(
-            entry.event.signer.key_id, entry.position, entry.received_at, before
-        ):
-            return 0
-        try:
-            return self.anchored(entry, before)[0].size
-        except (AnchorError, VerificationError):
-            return 0
 
 
 def confirm_anchor(payload: TimestampAnchor, policy: PolicySet) -> Confirmation:

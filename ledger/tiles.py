@@ -75,6 +75,11 @@ def parse_tile_path(path: str) -> Tile:
     raise NotFoundError(f"{path[:100]!r} is no tile", cure="tiles are at tile/<level or entries>/<index>[.p/<width>]")
 
 
+def width_of(tile: Tile, size: int) -> int:
+    """Return how wide the tile of this level and index is in a log of `size` entries; 0 or less beyond its end."""
+    return min((size >> (HEIGHT * max(tile.level, 0))) - tile.index * WIDTH, WIDTH)
+
+
 # --- contents ------------------------------------------------------------------------------
 
 

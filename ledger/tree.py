@@ -27,7 +27,7 @@ from ledger.merkle import (
     tree_root,
 )
 from ledger.tables import EVENTS, HEAD, TILES
-from ledger.tiles import ENTRIES, HEIGHT, WIDTH, Tile, pack_entries, pack_hashes
+from ledger.tiles import ENTRIES, HEIGHT, WIDTH, Tile, pack_entries, pack_hashes, width_of
 
 _NODES: Final = select(TILES.c.nodes).where(TILES.c.level == bindparam("tile"), TILES.c.number == bindparam("at"))
 _FRONTIER: Final = select(HEAD.c.frontier)
@@ -210,8 +210,7 @@ class Tree:
         Raises:
             NotFoundError: that tree does not reach so far.
         """
-        width = (size >> (HEIGHT * max(tile.level, 0))) - tile.index * WIDTH
-        if tile.width > width:
+        if tile.width > width_of(tile, size):
             raise NotFoundError(f"there is no {tile.path()} in a log of {size} entries")
         with self._database.read() as connection:
             if tile.level == ENTRIES:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from ledger import notes
 from ledger.checkpoints import Opened
-from ledger.errors import AnchorError, VerificationError
+from ledger.errors import VerificationError
 from ledger.events import leaf_data
 from ledger.keys import key_id
 from ledger.log_keys import open_log_checkpoint
@@ -23,16 +23,12 @@ from ledger.registry import Registry
 from ledger.rows import entries_of_subject
 from ledger.tables import CHECKPOINTS, COSIGNATURES, EVENTS, PUBLICATIONS
 from ledger.tree import node_reader
+from ops.anchored import LIE_CURE, check_anchored
 from ops.audit_log import PAGE, Entries
 from ops.audit_steps import Advance, checking
 
 SKEW: Final = 300 * 1_000_000
 """How far, in microseconds, the clock that signed may be ahead of the auditor's."""
-
-LIE_CURE: Final = (
-    "the log's key signed a root that its entries do not have: keep the note as evidence, stop serving this log, "
-    "and compare the entries with a mirror's or an export's"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,8 @@ def check_checkpoints(connection: Connection, entries: Entries, now: int, advanc
     with checking("checkpoints"):
         _check_no_more(connection)
         published = connection.execute(select(func.max(PUBLICATIONS.c.size))).scalar() or 0
-    anchored = _check_anchored(connection, entries)
+    stream = entries_of_subject(connection, entries.registry.subject, 0, entries.size)
+    anchored = check_anchored(entries.registry, stream, lambda size: tree_root(size, node_reader(connection)))
     return Checkpoints(count, newest, published, cosignatures, anchored, voided)
 
 
@@ -142,24 +139,3 @@ def _check_no_more(connection: Connection) -> None:
             raise VerificationError(
                 "checkpoints", f"{name} belongs to no checkpoint", place=f"{table.name}, size {found}"
             )
-
-
-def _check_anchored(connection: Connection, entries: Entries) -> int:
-    """Check that each anchored note states a root of this very tree; return how many anchors confirm one."""
-    registry, count = entries.registry, 0
-    for entry in entries_of_subject(connection, registry.subject, 0, entries.size):
-        if entry.event.event_type != "timestamp_anchor":
-            continue
-        try:
-            checkpoint, _ = registry.anchored(entry)
-        except (AnchorError, VerificationError):
-            continue  # pending, or under roots that policy no longer trusts: it confirms nothing
-        if tree_root(checkpoint.size, node_reader(connection)) != checkpoint.root:
-            raise VerificationError(
-                "checkpoints",
-                f"what was anchored has the root {checkpoint.root.hex()} at {checkpoint.size} entries",
-                place=f"position {entry.position}",
-                cure=LIE_CURE,
-            )
-        count += 1
-    return count

@@ -92,7 +92,7 @@ def identity(store: Store) -> dict[str, Any]:
     for entry in stream:
         registry.add(entry)
     keys = registry.keys.of_role("log", NOW)
-    events = relied_on([], [entry for entry in stream if entry.event.event_type != "timestamp_anchor"], keys)
+    events = relied_on([], stream, keys)
     return {
         "identity_type": IDENTITY_TYPE,
         "identity_version": IDENTITY_VERSION,

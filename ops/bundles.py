@@ -38,7 +38,10 @@ def bundle(store: Store, subject: str) -> dict[str, Any]:
         registry.add(entry)
     judged = judged_as_of(store, subject, published.size, registry)
     entries = [judgement.entry for judgement in judged.judgements]
-    key_events = relied_on(entries, stream, registry.keys.of_role("log", published.size))
+    # Of the anchors of the log, the greatest decides alone.
+    anchors = [anchor] if (anchor := registry.greatest_anchor(published.size)) else []
+    key_events = relied_on([*entries, *anchors], stream, registry.keys.of_role("log", published.size))
+    key_events = sorted([*key_events, *anchors], key=lambda entry: entry.position)
     found = bundle_of(judged, key_events)
     with store.tree.nodes() as node:
         for name, rows in (("events", entries), ("key_events", key_events)):

@@ -11,7 +11,7 @@ from ledger.errors import LogCorruptedError, NotFoundError, UsageError, Verifica
 from ledger.notes import NoteSignature, Verifier
 from ledger.quorum import Policy
 from ops.home import Home
-from ops.whole_files import write_whole
+from ops.whole_files import alone, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,11 @@ def checkpoint(home: Home) -> Made:
     home.check_own()
     store = home.store
     key = home.signatory("log").key
-    before = _signed_before(home)
-    signed = store.checkpoints.sign(key, home.clock())
-    if signed.size > before:
-        write_whole(home.settings.signed_path, signed.note)
+    with alone(home.settings.signed_path.with_suffix(".lock")):
+        before = _signed_before(home)
+        signed = store.checkpoints.sign(key, home.clock())
+        if signed.size > before:
+            write_whole(home.settings.signed_path, signed.note)
     if home.settings.witness_policy is None:
         store.checkpoints.publish(signed.size)
         return Made(signed, published=True)
@@ -106,7 +107,7 @@ def _signed_before(home: Home) -> int:
 
 def _missing(home: Home, policy: Policy, size: int) -> str:
     try:
-        policy.check(home.store.checkpoints.cosigners(size))
+        policy.check(home.store.checkpoints.cosigners(size, [witness.key for witness in policy.witnesses]))
     except VerificationError as error:
         return error.message
     return ""

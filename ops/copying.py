@@ -8,7 +8,8 @@ first day. What was kept stays; the next run goes on from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
+from itertools import islice
 
 from ledger.canonical import MAX_INTEGER
 from ledger.checkpoints import Checkpoint
@@ -64,14 +65,17 @@ def _pages(
     publication: Publication, tiles: VerifiedTiles, start: int, size: int, workers: Executor
 ) -> Iterator[list[Entry]]:
     """Yield proven entries from a position on, a few bundles at a time, fetching the next ones meanwhile."""
-    bundles = [Tile(ENTRIES, at, min(size - at * WIDTH, WIDTH)) for at in range(start // WIDTH, -(-size // WIDTH))]
-    groups = [bundles[at : at + BUNDLES_AT_ONCE] for at in range(0, len(bundles), BUNDLES_AT_ONCE)]
-    ahead = [workers.submit(publication.tile, tile) for tile in groups[0]] if groups else []
-    for number, group in enumerate(groups):
-        following = groups[number + 1] if number + 1 < len(groups) else []
-        fetched, ahead = ahead, [workers.submit(publication.tile, tile) for tile in following]
+    indices = iter(range(start // WIDTH, -(-size // WIDTH)))
+
+    def fetch() -> list[tuple[Tile, Future[bytes]]]:
+        group = [Tile(ENTRIES, at, min(size - at * WIDTH, WIDTH)) for at in islice(indices, BUNDLES_AT_ONCE)]
+        return [(tile, workers.submit(publication.tile, tile)) for tile in group]
+
+    ahead = fetch()
+    while ahead:
+        fetched, ahead = ahead, fetch()
         page = []
-        for tile, data in zip(group, fetched, strict=True):
+        for tile, data in fetched:
             page += read_bundle(tile, data.result(), tiles)
         yield [entry for entry in page if entry.position >= start]
 

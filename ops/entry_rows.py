@@ -69,8 +69,8 @@ def whole(value: Any) -> int:
 def relied_on(entries: Sequence[Entry], stream: Sequence[Entry], others: Iterable[Registration] = ()) -> list[Entry]:
     """Return the entries of a registry's stream that verdicts about some entries depend on.
 
-    These are the root, every policy and checkpoint anchor, and all events about the keys that the entries speak
-    of or that signed anything among these, receipts and checkpoints included; in order of position.
+    These are the root, every policy, and all events about the keys that the entries speak of or that signed
+    anything among these, receipts and checkpoints included; in order of position.
 
     Args:
         others: further keys that matter, such as the log's.
@@ -89,7 +89,7 @@ def relied_on(entries: Sequence[Entry], stream: Sequence[Entry], others: Iterabl
             concerned = _keys_of(entry)
             if (
                 entry.position == 0
-                or entry.event.event_type in ("policy_set", "timestamp_anchor")
+                or entry.event.event_type == "policy_set"
                 or concerned & keys
                 or {key[:32] for key in concerned} & fingerprints
             ):

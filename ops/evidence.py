@@ -11,9 +11,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from ledger.checkpoints import Opened
 from ledger.errors import UsageError, VerificationError
+from ledger.keyring import NOW
+from ledger.keys import key_id
 from ledger.merkle import HASH_BYTES, NodeReader, consistency_proof, tree_root, verify_consistency
 from ledger.notes import Verifier, decode_base64
+from ledger.registry import Registry
 from ops.authority import Authority, authority_of
 from ops.entry_rows import hashes_of_text, hashes_to_text
 from ops.steps import step
@@ -103,7 +107,8 @@ def verify_evidence(value: Mapping[str, Any], root: str | None, log_key: Verifie
             raise VerificationError("canonical form", "it is not the base64 of a 32-byte hash", place="prefix_root")
         found_at = _time(value["found_at"])
     first, second = _authorities(value, root, log_key)
-    old, new = (by.open(note).checkpoint for by, note in zip((first, second), notes, strict=True))
+    opened = [by.open(note) for by, note in zip((first, second), notes, strict=True)]
+    old, new = (found.checkpoint for found in opened)
     if first is not second and (_opens(first, notes[1]) or _opens(second, notes[0])):
         raise VerificationError("canonical form", "one history of the log's keys is enough here", place=OTHER_EVENTS)
     if old.size > new.size:
@@ -120,7 +125,7 @@ def verify_evidence(value: Mapping[str, Any], root: str | None, log_key: Verifie
         f" {prefix_root.hex()}: they cannot both be true"
         if old.size < new.size
         else f"consistency: they state two roots for {old.size} entries, {old.root.hex()} and {new.root.hex()}",
-        *_open_about_keys(first, second),
+        *_open_about_keys(first, second, opened),
         f"open: that it was found at {found_at} is the finder's word",
     ]
 
@@ -164,17 +169,29 @@ def _check_facts(value: Mapping[str, Any], authority: Authority) -> None:
             raise VerificationError(step_name, "the file states another than was verified", place=name, cure="")
 
 
-def _open_about_keys(first: Authority, second: Authority) -> list[str]:
+def _open_about_keys(first: Authority, second: Authority, opened: Sequence[Opened]) -> list[str]:
     """Say what of the log's keys is not proven here."""
     if first.key:
         return []
     found = ["open: where its key events stand in the log, and that no other one retired a key, is the file's word"]
     if first is not second:
         found.append(
-            "open: the log has shown two histories of its own keys, and each checkpoint is signed under one of them"
-            " only; who holds a key that one of them retires could have signed the other's"
+            "open: this file shows two histories of the log's own keys, and each checkpoint is signed under one of"
+            " them only; who holds a key that one of them retires could have signed the other's"
         )
+    for by, found_in in zip((first, second), opened, strict=True):
+        revoked = [signer for signer in found_in.signers if by.registry and _is_revoked(by.registry, signer)]
+        if revoked:
+            found.append(
+                f"open: {revoked[0].format()}, which signed one of them, was revoked later; who held it by then"
+                " could have signed this"
+            )
+            break
     return found
+
+
+def _is_revoked(registry: Registry, signer: Verifier) -> bool:
+    return registry.keys.is_cut(key_id(signer.public_key), NOW, NOW)
 
 
 def _opens(authority: Authority, note: bytes) -> bool:

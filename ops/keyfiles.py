@@ -13,6 +13,7 @@ from ledger.errors import InvalidFieldError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.payloads import RegistryName, SignerId
 from ledger.records import Hex64
+from ops.whole_files import sync_folder
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +104,7 @@ def _write(path: Path, content: _File | _WitnessFile) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(unfinished, path)
+        sync_folder(path.parent)
     except FileExistsError:
         raise UsageError(f"{path} exists", cure="keys are never overwritten: choose another name") from None
     finally:

@@ -21,6 +21,7 @@ from ledger.merkle import NodeReader
 from ledger.notes import COSIGNATURE
 from ledger.publication import Publication
 from ledger.store import Store, create_log
+from ops.anchored import check_anchored
 from ops.authority import Authority, authority_of
 from ops.copying import PrefixError, Progress, copy
 from ops.evidence import evidence
@@ -124,6 +125,7 @@ class _Following:
         name, registry = store.registry_name, store.registry()
         others = [signer for signer in opened.signers if signer.kind == COSIGNATURE]
         strict = open_log_checkpoint(note, name, registry.keys, known_at=store.head().received_at, others=others)
+        check_anchored(registry, store.of_registry(0, checkpoint.size), store.tree.root)
         store.checkpoints.adopt(strict, self.clock())
         return checkpoint.size
 

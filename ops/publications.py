@@ -64,11 +64,11 @@ class FolderPublication:
 
     def checkpoint(self) -> bytes:
         """Return the file `checkpoint`; raises as `tile` does."""
-        return self._read(CHECKPOINT_PATH, MAX_NOTE_BYTES)
+        return self.file(CHECKPOINT_PATH, MAX_NOTE_BYTES)
 
     def identity(self) -> bytes:
         """Return the file `pith-log.json`; raises as `tile` does."""
-        return self._read(IDENTITY_PATH, MAX_IDENTITY_BYTES)
+        return self.file(IDENTITY_PATH, MAX_IDENTITY_BYTES)
 
     def tile(self, tile: Tile) -> bytes:
         """Return a tile, where need be the beginning of the full one that took the place of a partial one.
@@ -78,9 +78,10 @@ class FolderPublication:
             SourceUnreadableError: it cannot be read, or is longer than it can be.
             VerificationError: step `tile`; not as many hashes or entries as the tile has.
         """
-        return _tile(self._read, tile)
+        return _tile(self.file, tile)
 
-    def _read(self, path: str, limit: int) -> bytes:
+    def file(self, path: str, limit: int) -> bytes:
+        """Return a file of at most so many bytes; raises as `tile` does."""
         place = str(self._folder)
         missing = NotFoundError(f"there is no {path} in the folder", place=place, cure="check the folder")
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ledger.checkpoint_store import SignedCheckpoint
-from ledger.errors import AnchorError, UsageError, VerificationError
+from ledger.errors import UsageError
 from ledger.events import Entry
 from ledger.log_keys import log_origin
 from ledger.merkle import NodeReader, consistency_proof, inclusion_proof
@@ -35,9 +35,8 @@ def receipt(store: Store, entry: Entry) -> dict[str, Any]:
     registry = Registry(store.registry_name)
     for known in stream:
         registry.add(known)
-    log_keys = registry.keys.of_role("log", published.size)
-    own = [known for known in stream if known.event.event_type != "timestamp_anchor"]
-    key_events = relied_on([entry], own, log_keys)
+    anchors = anchors_over(entry, stream, registry)
+    key_events = relied_on([entry, *anchors], stream, registry.keys.of_role("log", published.size))
     with store.tree.nodes() as node:
         return {
             "receipt_type": RECEIPT_TYPE,
@@ -50,9 +49,7 @@ def receipt(store: Store, entry: Entry) -> dict[str, Any]:
             "received_at": entry.received_at,
             "inclusion_proof": hashes_to_text(inclusion_proof(entry.position, published.size, node)),
             "checkpoint": published.note.decode(),
-            "anchors": [
-                proven_row(anchor, published, registry, node) for anchor in anchors_over(entry, stream, registry)
-            ],
+            "anchors": [proven_row(anchor, published, registry, node) for anchor in anchors],
             "key_events": [
                 proven_row(known, published, registry, node) for known in key_events if known.position != entry.position
             ],
@@ -100,25 +97,16 @@ def covering(store: Store, position: int) -> SignedCheckpoint:
 def proven_row(entry: Entry, published: SignedCheckpoint, registry: Registry, node: NodeReader) -> dict[str, Any]:
     """Return an entry with its path to a checkpoint; an anchor of the log also with the path from what it anchors."""
     proofs = {"inclusion_proof": inclusion_proof(entry.position, published.size, node)}
-    if anchored := anchored_size(entry, registry):
-        proofs["consistency_proof"] = consistency_proof(anchored, published.size, node)
+    if entry.event.subject == registry.subject and (anchored := registry.confirmed(entry)):
+        proofs["consistency_proof"] = consistency_proof(anchored.size, published.size, node)
     return row_of(entry, **proofs)
-
-
-def anchored_size(entry: Entry, registry: Registry) -> int:
-    """Return the size of the checkpoint that an entry anchors and its proof confirms; 0 for any other entry."""
-    if entry.event.event_type != "timestamp_anchor" or entry.event.subject != registry.subject:
-        return 0
-    try:
-        return registry.anchored(entry)[0].size
-    except (AnchorError, VerificationError):
-        return 0
 
 
 def anchors_over(entry: Entry, stream: list[Entry], registry: Registry) -> list[Entry]:
     """Return, for each method, the first confirmed anchor of a checkpoint that covers an entry."""
     found: dict[str, Entry] = {}
     for other in stream:
-        if anchored_size(other, registry) > entry.position:
+        checkpoint = registry.confirmed(other)
+        if checkpoint and checkpoint.size > entry.position:
             found.setdefault(other.event.payload.method, other)
     return list(found.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from ledger.checkpoints import Opened
 from ledger.errors import VerificationError
@@ -27,6 +28,18 @@ class Trust:
     def witnesses(self) -> tuple[Verifier, ...]:
         """The keys whose cosignatures are checked."""
         return tuple(witness.key for witness in self.policy.witnesses) if self.policy else ()
+
+
+KEYS_ARE_OPEN: Final = (
+    "open: that no other key event or policy was left out which changes this; the whole log shows it, a part cannot"
+)
+
+
+def open_questions(trust: Trust) -> list[str]:
+    """Return what a file that holds only a part of a log leaves open, one sentence a question."""
+    if trust.policy:
+        return [KEYS_ARE_OPEN]
+    return [KEYS_ARE_OPEN, "open: that others are shown the same checkpoint; witnesses tell, if asked with --policy"]
 
 
 def cosigned(opened: Opened, trust: Trust) -> str:

@@ -41,10 +41,15 @@ def verify_path(path: Path, trust: Trust, progress: Progress = lambda _: None) -
     if path.is_dir():
         return verify_export(path, trust, progress)
     try:
-        raw = path.read_bytes() if path.stat().st_size <= MAX_FILE_BYTES else b""
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(
+                f"more than {MAX_FILE_BYTES} bytes", place=str(path), cure="give an exported folder instead"
+            )
+        raw = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", place=str(path)) from None
     if tlog_proof.is_proof(raw):
+        _refuse(("--root", trust.root), what="a proof names no root: its log's key is asked for with --log-key")
         return verify_inclusion_file(raw, trust)
     with step("canonical form"):
         found = decode_object(raw)
@@ -55,14 +60,26 @@ def verify_path(path: Path, trust: Trust, progress: Progress = lambda _: None) -
     if found.get("proof_type") == CONSISTENCY_TYPE:
         return verify_consistency_file(found, trust)
     if found.get("evidence_type") == EVIDENCE_TYPE:
+        _refuse(("--policy", trust.policy), what="a log that signs two histories is caught with or without witnesses")
+        if trust.root and trust.log_key:
+            raise UsageError("give --root or --log-key, not both", place="--log-key")
         return verify_evidence(found, trust.root, trust.log_key)
     if found.get("record_type") == "pith_number_record":
+        what = "a record document is no part of a log: ask for a bundle"
+        _refuse(("--root", trust.root), ("--log-key", trust.log_key), ("--policy", trust.policy), what=what)
         return verify_document(found, trust.receipt_keys)
     raise UsageError(
         "neither a record document, a bundle, a receipt, a proof nor evidence of a fork",
         place=str(path),
         cure="give a file from `pith show --json`, `pith bundle`, `pith receipt`, `pith proof` or `pith monitor`",
     )
+
+
+def _refuse(*options: tuple[str, object], what: str) -> None:
+    """Refuse options that this kind of file cannot be checked by, so that nobody takes them for checked."""
+    for name, value in options:
+        if value is not None:
+            raise UsageError(what, place=name, cure=f"leave {name} out")
 
 
 def verify_document(document: Mapping[str, Any], keys: Mapping[str, bytes]) -> list[str]:

@@ -16,7 +16,7 @@ from ops.bundles import MERGE_VERSION, bundle_of
 from ops.entry_rows import PROOFS, entry_of_row, whole
 from ops.sparse import SparseTargets, verify_sparse
 from ops.steps import step
-from ops.trust import Trust, cosigned
+from ops.trust import Trust, cosigned, open_questions
 from ops.verify_places import verify_places
 from projections.judged import judge
 
@@ -57,8 +57,8 @@ def verify_bundle(bundle: Mapping[str, Any], trust: Trust) -> list[str]:
     done += verify_places([*bundle["key_events"], *bundle["events"]], opened.checkpoint, registry, "events")
     _verify_state(bundle, identity, key_events, registry, targets)
     done.append(f"state: status, summary and verdicts follow from these events by {MERGE_VERSION}")
-    done.append("open: that nothing else was appended about this paper; a mirror or `pith replay` shows the whole log")
-    return done
+    done.append("open: that nothing else was appended about this paper")
+    return done + open_questions(trust)
 
 
 def record_identity(document: Mapping[str, Any]) -> Identity:

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ledger.database import open_sqlite
-from ledger.errors import UsageError, VerificationError
+from ledger.errors import NotFoundError, UsageError, VerificationError
 from ledger.log_keys import open_log_checkpoint
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store, create_log
 from ledger.subjects import registry_subject
-from ledger.tiles import tiles_written
+from ledger.tiles import parse_tile_path, width_of
+from ops.anchored import check_anchored
 from ops.authority import Authority, authority_of, identity
 from ops.bundles import MERGE_VERSION
 from ops.copying import Progress, copy
@@ -29,6 +30,8 @@ from ops.steps import step
 from ops.trust import Trust, cosigned
 from projections.rebuild import replay
 
+MAX_MANIFEST_BYTES: Final = 1 << 16
+
 
 def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
     """Verify an exported log from its root event to its state digest; return what was found to hold.
@@ -38,14 +41,14 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
     """
     publication = FolderPublication(folder)
     with step("canonical form", MANIFEST_PATH):
-        manifest = _manifest(folder)
+        manifest = _manifest(folder, decode_object(publication.file(MANIFEST_PATH, MAX_MANIFEST_BYTES)))
     with step("canonical form", IDENTITY_PATH):
         stated = decode_object(publication.identity())
     authority = authority_of(stated, trust.root, trust.log_key)
     with step("checkpoint", CHECKPOINT_PATH):
         note = publication.checkpoint()
     opened = authority.open(note, others=trust.witnesses)
-    size = opened.checkpoint.size
+    size, cosigners = opened.checkpoint.size, cosigned(opened, trust)
     _check_files(folder, size)
     with TemporaryDirectory(prefix="pith-verify-") as scratch, ThreadPoolExecutor(os.cpu_count()) as workers:
         database = open_sqlite(Path(scratch) / "ledger.db", durable=False)
@@ -54,7 +57,9 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
             store = Store(database)
             copy(store, publication, opened.checkpoint, workers, progress)
             _check_facts(store, manifest, authority)
-            open_log_checkpoint(note, store.registry_name, store.registry().keys, known_at=store.head().received_at)
+            registry = store.registry()
+            open_log_checkpoint(note, registry.name, registry.keys, known_at=store.head().received_at)
+            check_anchored(registry, store.of_registry(0, size), store.tree.root)
             store.checkpoints.adopt(opened, now=0)
             if msgspec.to_builtins(identity(store)) != stated:
                 raise VerificationError("root", "it is not what the log says of its keys", place=IDENTITY_PATH)
@@ -65,15 +70,14 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
         raise VerificationError("state", f"replaying gives {digest}, the manifest says {manifest['state_digest']}")
     return [
         authority.sentence(),
-        f"checkpoint: signed by the log's key over {size} entries{cosigned(opened, trust)}",
+        f"checkpoint: signed by the log's key over {size} entries{cosigners}",
         f"tiles: all of them lead to its root {opened.checkpoint.root.hex()}",
         f"entries: {size} in order, each is the leaf it should be, each signature holds, each was admissible",
         f"state: replaying gives {digest}, as stated",
     ]
 
 
-def _manifest(folder: Path) -> Mapping[str, Any]:
-    manifest = decode_object((folder / MANIFEST_PATH).read_bytes())
+def _manifest(folder: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     if manifest.get("export_type") != EXPORT_TYPE:
         raise UsageError("the manifest is none of an export", place=str(folder))
     if (manifest["export_version"], manifest["merge_version"]) != (EXPORT_VERSION, MERGE_VERSION):
@@ -84,12 +88,20 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
 
 def _check_files(folder: Path, size: int) -> None:
     """Refuse files that are no part of an export: whoever passes them on could not tell what they say."""
-    expected = {IDENTITY_PATH, MANIFEST_PATH, CHECKPOINT_PATH, *(tile.path() for tile in tiles_written(0, size))}
-    found = {
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
-    }
-    for name in sorted(found - expected):
-        raise VerificationError("canonical form", "no part of an export of this size", place=str(folder / name))
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and not _belongs(name, size):
+            raise VerificationError("canonical form", "no part of an export of this size", place=str(path))
+
+
+def _belongs(name: str, size: int) -> bool:
+    if name in (IDENTITY_PATH, MANIFEST_PATH, CHECKPOINT_PATH):
+        return True
+    try:
+        tile = parse_tile_path(name)
+    except NotFoundError:
+        return False
+    return tile.width == width_of(tile, size)
 
 
 def _check_facts(store: Store, manifest: Mapping[str, Any], authority: Authority) -> None:

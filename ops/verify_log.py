@@ -7,11 +7,12 @@ from concurrent.futures import Executor
 
 from ledger.errors import NotFoundError, VerificationError
 from ledger.events import leaf_data
-from ledger.log_keys import open_log_checkpoint
 from ledger.merkle import Frontier, leaf_hash
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.verification import Head, verify_entries, verify_signers
+from ops.anchored import check_anchored
+from ops.authority import authority_of_events
 
 PAGE = 1_000
 Advance = Callable[[int], None]
@@ -26,6 +27,7 @@ def verify_all(store: Store, stop: int, workers: Executor | None, advance: Advan
         with store.targets_of(entries) as targets:
             head = verify_entries(entries, registry, targets, head, workers)
         advance(len(entries))
+    check_anchored(registry, store.of_registry(0, stop), store.tree.root)
 
 
 def verify_all_signers(store: Store, stop: int, workers: Executor | None, advance: Advance) -> None:
@@ -53,8 +55,9 @@ def verify_by_checkpoint(store: Store, stop: int, workers: Executor | None, adva
         raise VerificationError(
             "checkpoint", f"it covers {signed.size} of {stop} entries", cure="run `pith checkpoint` first"
         )
-    keys = store.registry().keys
-    checkpoint = open_log_checkpoint(signed.note, store.registry_name, keys).checkpoint
+    registry, stream = Registry(store.registry_name), store.of_registry(0, signed.size)
+    # Whose word the checkpoint is must not rest on what the checkpoint alone vouches for.
+    checkpoint = authority_of_events(registry, stream, stream[0].event.id_text).open(signed.note).checkpoint
     frontier = Frontier()
     for start in range(0, checkpoint.size, PAGE):
         rows = list(store.rows(start, min(start + PAGE, checkpoint.size)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger.checkpoints import Checkpoint
-from ledger.errors import AnchorError, VerificationError
+from ledger.errors import VerificationError
 from ledger.events import Entry
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.registry import Registry
@@ -30,7 +30,7 @@ def verify_places(
     for row in rows:
         entry = entry_of_row(row)
         verify_place(entry, row, checkpoint)
-        if entry.event.event_type == "timestamp_anchor" and entry.event.subject == registry.subject:
+        if entry.event.subject == registry.subject:
             anchored += verify_anchored(entry, row, checkpoint, registry)
     done = [f"inclusion: the {len(rows)} {what} are leaves of the checkpoint's tree, where they say"]
     if anchored:
@@ -55,9 +55,8 @@ def verify_anchored(entry: Entry, row: Mapping[str, Any], checkpoint: Checkpoint
     Raises:
         VerificationError: step `consistency`; the registry anchored another tree than it shows.
     """
-    try:
-        earlier, _ = registry.anchored(entry)
-    except (AnchorError, VerificationError):
+    earlier = registry.confirmed(entry)
+    if earlier is None:
         return False
     place = f"position {entry.position}"
     with step("canonical form", place):

@@ -16,13 +16,23 @@ from ledger.subjects import registry_subject
 from ledger.verdicts import signer_key
 from ops.authority import Authority, authority_of, authority_of_events
 from ops.entry_rows import entry_of_row, hashes_of_text, whole
+from ops.receipts import VERSION
 from ops.sparse import SparseTargets, verify_sparse
 from ops.steps import step
-from ops.trust import Trust, cosigned
+from ops.trust import Trust, cosigned, open_questions
 from ops.verify_places import verify_place, verify_places
 from projections.judged import instant
 
-KINDS = ("1.0",)
+_MEMBERS = {"receipt_type", "receipt_version", "origin", "registry", "root", "event", "position", "received_at"} | {
+    "inclusion_proof",
+    "checkpoint",
+    "anchors",
+    "key_events",
+}
+_GROWTH_MEMBERS = {"proof_type", "proof_version", "origin", "registry", "root", "key_events"} | {
+    "checkpoints",
+    "consistency_proof",
+}
 
 
 def verify_receipt_file(receipt: Mapping[str, Any], trust: Trust) -> list[str]:
@@ -32,7 +42,7 @@ def verify_receipt_file(receipt: Mapping[str, Any], trust: Trust) -> list[str]:
         VerificationError: the first check that failed, named.
     """
     with step("canonical form"):
-        _check_version(receipt, "receipt_version")
+        _check_form(receipt, "receipt_version", _MEMBERS)
         entry = Entry(whole(receipt["position"]), whole(receipt["received_at"]), from_value(receipt["event"]))
         anchors = [entry_of_row(row) for row in receipt["anchors"]]
         note = receipt["checkpoint"].encode()
@@ -56,7 +66,7 @@ def verify_receipt_file(receipt: Mapping[str, Any], trust: Trust) -> list[str]:
     done += _verify_anchors(entry, anchors, registry)
     if not anchors:
         done.append(f"open: that it was received at {instant(entry.received_at)} is the registry's word")
-    return done
+    return done + open_questions(trust)
 
 
 def verify_inclusion_file(raw: bytes, trust: Trust) -> list[str]:
@@ -85,7 +95,7 @@ def verify_inclusion_file(raw: bytes, trust: Trust) -> list[str]:
 def verify_consistency_file(proof: Mapping[str, Any], trust: Trust) -> list[str]:
     """Verify that one checkpoint's tree begins with the whole tree of an earlier one; raises VerificationError."""
     with step("canonical form"):
-        _check_version(proof, "proof_version")
+        _check_form(proof, "proof_version", _GROWTH_MEMBERS)
         old_note, new_note = (text.encode() for text in proof["checkpoints"])
         hashes = hashes_of_text(proof["consistency_proof"])
     authority = authority_of(proof, trust.root, trust.log_key)
@@ -99,6 +109,7 @@ def verify_consistency_file(proof: Mapping[str, Any], trust: Trust) -> list[str]
         f"checkpoint: both are signed by the log's key, over {old.size} and {new.size} entries"
         + cosigned(opened, trust),
         f"consistency: the first {old.size} entries are the same under both",
+        *open_questions(trust),
     ]
 
 
@@ -148,6 +159,8 @@ def _check_stated(value: Mapping[str, Any], authority: Authority) -> None:
         raise VerificationError("root", f"the file says {stated}, its key events {authority.root}", cure="")
 
 
-def _check_version(value: Mapping[str, Any], name: str) -> None:
-    if value[name] not in KINDS:
-        raise UsageError(f"this file is of version {str(value[name])[:20]!r}, known are {KINDS}", place=name)
+def _check_form(value: Mapping[str, Any], version: str, members: set[str]) -> None:
+    if value[version] != VERSION:
+        raise UsageError(f"this file is of version {str(value[version])[:20]!r}, known is {VERSION}", place=version)
+    if unknown := sorted(set(value) - members):
+        raise VerificationError("canonical form", "nothing proves what this says", place=unknown[0])

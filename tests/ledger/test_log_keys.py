@@ -218,14 +218,16 @@ def test_the_new_key_signs_nothing_before_the_rotation(rotated: Log, size: int) 
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_both_keys_lines_open_where_one_of_them_may_sign(rotated: Log, order: int) -> None:
+def test_of_both_keys_lines_the_one_that_may_sign_vouches(rotated: Log, order: int) -> None:
     lines = (line(rotated, SIZE + 1), line(rotated, SIZE + 1, SECOND.key))[::order]
-    assert len(opened(rotated, SignedNote(text(SIZE + 1), lines).format()).signers) == 2
+    found = opened(rotated, SignedNote(text(SIZE + 1), lines).format())
+    assert (found.signers, found.note.signatures) == ((log_verifier(REGISTRY, SECOND.key.public_key),), lines)
 
 
-def test_a_line_by_the_old_key_that_does_not_hold_spoils_the_note(rotated: Log) -> None:
-    lines = (line(rotated, SIZE + 1, SECOND.key), line(rotated, SIZE))
-    assert refusal(rotated, SignedNote(text(SIZE + 1), lines).format())[0] == "checkpoint"
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_retired_keys_line_that_does_not_hold_is_carried_along_like_an_unknown_keys(rotated: Log, order: int) -> None:
+    lines = (line(rotated, SIZE + 1, SECOND.key), line(rotated, SIZE))[::order]
+    assert opened(rotated, SignedNote(text(SIZE + 1), lines).format()).note.signatures == lines
 
 
 def test_before_the_rotation_is_known_the_old_key_still_signs(log: Log) -> None:
@@ -330,3 +332,66 @@ def test_two_log_keys_may_be_valid_at_once(brief: Log) -> None:
 def test_another_registrys_log_key_is_not_this_ones(log: Log) -> None:
     other = World("other.registry")
     assert is_refused_for(log, a_note(log, SIZE, other.log.key), "no key that test.registry registered")
+
+
+# Keys that share a hash.
+
+
+TWINS = [Who(key(f"log key {number}"), "pith_registry", f"registry:{REGISTRY}") for number in (42_881, 68_652)]
+"""Two keys whose 32 bits of hash under the log's name are the same; anybody finds such a pair in a second."""
+
+
+@pytest.fixture
+def twins(log: Log) -> Log:
+    """A log with two more log keys, from positions 9 and 10, that share a hash."""
+    log.admit(*(log.world.registration(twin, "log") for twin in TWINS))
+    return log
+
+
+def test_the_twins_share_a_hash() -> None:
+    one, other = (log_verifier(REGISTRY, twin.key.public_key) for twin in TWINS)
+    assert (one.key_hash == other.key_hash, one == other) == (True, False)
+
+
+def test_a_checkpoint_opens_beside_two_keys_that_share_a_hash(twins: Log) -> None:
+    assert opened(twins, a_note(twins, SIZE + 2)).checkpoint.size == SIZE + 2
+
+
+@pytest.mark.parametrize("by", TWINS)
+def test_of_two_keys_that_share_a_hash_the_one_that_signed_is_named(twins: Log, by: Who) -> None:
+    found = opened(twins, a_note(twins, SIZE + 2, by.key))
+    assert found.signers == (log_verifier(REGISTRY, by.key.public_key),)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_keys_that_share_a_hash_sign_side_by_side(twins: Log, order: int) -> None:
+    both = TWINS[::order]
+    raw = SignedNote(text(SIZE + 2), tuple(line(twins, SIZE + 2, twin.key) for twin in both)).format()
+    assert opened(twins, raw).signers == tuple(log_verifier(REGISTRY, twin.key.public_key) for twin in both)
+
+
+@pytest.mark.parametrize("by", TWINS)
+def test_two_lines_by_a_key_that_shares_its_hash_are_refused(twins: Log, by: Who) -> None:
+    raw = SignedNote(text(SIZE + 2), (line(twins, SIZE + 2, by.key),) * 2).format()
+    assert refusal(twins, raw) == ("checkpoint", f"{ORIGIN} signed twice with one key")
+
+
+def test_a_line_that_holds_under_neither_of_two_keys_is_refused(twins: Log) -> None:
+    raw = SignedNote(text(SIZE + 2), (line(twins, SIZE + 2), line(twins, SIZE + 1, TWINS[0].key))).format()
+    assert refusal(twins, raw)[0] == "checkpoint"
+
+
+def test_a_key_signs_nothing_in_the_place_of_the_one_whose_hash_it_shares(twins: Log) -> None:
+    """At this size the first is valid and the second is not registered yet."""
+    assert opened(twins, a_note(twins, SIZE + 1, TWINS[0].key)).checkpoint.size == SIZE + 1
+    assert refusal(twins, a_note(twins, SIZE + 1, TWINS[1].key))[0] == "checkpoint"
+
+
+@pytest.mark.parametrize("compromised_from", [None, "2026-01-01T00:00:00Z"])
+def test_two_revoked_keys_that_share_a_hash_stop_no_checkpoint(twins: Log, compromised_from: str | None) -> None:
+    early = twins.checkpoint()
+    for twin in TWINS:
+        twins.admit(twins.world.revocation(twin, by=twins.world.registry, compromised_from=compromised_from))
+    late = twins.checkpoint()
+    assert [opened(twins, signed.note).checkpoint.size for signed in (early, late)] == [SIZE + 2, SIZE + 4]
+    assert is_refused_for(twins, a_note(twins, SIZE + 4, TWINS[0].key), "revoked")

@@ -30,7 +30,7 @@ from projections.queries import record_as_of
 from projections.rebuild import replay
 from tests.builders import ALICE, BOB, CHECKER, MODERATOR, NUMBER, OPENED, Who, World, key
 from tests.logs import Log
-from tests.projections.papers import confirmed_anchor, confirmed_checkpoint, regtest_policy
+from tests.projections.papers import confirmed_anchor, confirmed_checkpoint, open_policy, regtest_policy
 from tests.simulators import TimestampAuthority
 
 Spoil = Callable[[dict[str, Any]], object]
@@ -89,6 +89,18 @@ def thiefs_log(folder: Path) -> Log:
     for role in ("registry", "receipt", "log"):
         setattr(world, role, Who(key(f"a thief's {role}"), "pith_registry", world.registry.signer_id))
     return Log.opened(folder, world)
+
+
+def registry_key(log: Log, name: str) -> Who:
+    """Return another key of a log's registry."""
+    return Who(key(name), "pith_registry", log.world.registry.signer_id)
+
+
+def with_a_backup(folder: Path) -> Log:
+    """Return a log that counts at once what anybody says, with a backup of the registry's event key."""
+    log = Log.opened(folder)
+    log.admit(open_policy(log.world), log.world.registration(registry_key(log, "backup"), "event"))
+    return log
 
 
 def with_citations(log: Log, count: int) -> Log:

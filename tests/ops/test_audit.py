@@ -277,7 +277,7 @@ def test_an_anchor_of_another_tree_is_found(ledger: Ledger) -> None:
     with ledger.opened() as log:
         admit(log, [confirmed_checkpoint(log.world, 20, note_of(log.world, 20))])
     error = refusal(ledger.audit)
-    assert (error.step, error.place) == ("checkpoints", "position 336")
+    assert (error.step, error.place) == ("anchor", "position 336")
     assert "what was anchored has the root" in error.message
 
 

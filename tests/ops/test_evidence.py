@@ -324,7 +324,7 @@ def test_a_fork_behind_a_rotation_is_shown_with_both_histories_of_keys(tmp_path:
     assert found == swapped
     assert len(found["other_key_events"]) == len(found["key_events"]) + 1
     checks = verify_evidence(json.loads(as_file(found)), root_of(one), None)
-    assert any("two histories of its own keys" in check for check in checks)
+    assert any("two histories of the log's own keys" in check for check in checks)
     assert refusal({**found, "other_key_events": found["key_events"]})[0] == "key validity"
     assert refusal({**found, "other_key_events": []})[0] == "root"
 

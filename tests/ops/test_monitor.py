@@ -345,7 +345,7 @@ def test_a_fork_behind_a_rotation_of_the_logs_key_is_caught(watch: Watch, fork: 
     watch.look(one)
     signed(with_next_key(other), 31, "another history")
     seen = watch.look(other)
-    assert any("two histories of its own keys" in check for check in checked(seen, root_of(one)))
+    assert any("two histories of the log's own keys" in check for check in checked(seen, root_of(one)))
 
 
 def test_a_fork_at_the_same_size_needs_no_tiles(watch: Watch, fork: tuple[Log, Log]) -> None:

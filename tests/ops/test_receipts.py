@@ -154,7 +154,13 @@ def test_a_receipt_says_that_an_anchored_tree_is_a_part_of_its_own(receipt: dict
 def test_a_receipt_without_an_anchor_says_whose_word_its_time_is(log: Log, tmp_path: Path) -> None:
     entry = log.admit(log.world.challenge())
     log.checkpoint()
-    assert said(a_receipt(log, entry), tmp_path).endswith("is the registry's word")
+    assert "open: that it was received at" in said(a_receipt(log, entry), tmp_path)
+
+
+def test_a_receipt_says_that_key_events_may_have_been_left_out(log: Log, tmp_path: Path) -> None:
+    entry = log.admit(log.world.challenge())
+    log.checkpoint()
+    assert "open: that no other key event or policy was left out" in said(a_receipt(log, entry), tmp_path)
 
 
 @pytest.mark.parametrize(("pinned", "words"), [(True, "as you asked"), (False, "by its own word")])
