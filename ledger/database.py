@@ -25,6 +25,8 @@ CHECKPOINT_PAGES = 8_000
 """How far the write-ahead log grows (32 MB) before it is copied back: bulk appends wait less often."""
 
 BUSY_MILLISECONDS = 60_000
+PATIENCE_MILLISECONDS = 2_000
+"""How long emptying the write-ahead log waits for readers."""
 
 _READING: Final = (f"busy_timeout={BUSY_MILLISECONDS}", "trusted_schema=OFF", f"cache_size=-{CACHE_KIB}")
 _WRITING: Final = (
@@ -60,6 +62,21 @@ class Database:
         """Open a consistent view for reading; raises as `write` does."""
         with _translated(), self.reader.begin() as connection:
             yield connection
+
+    def empty_write_ahead_log(self) -> None:
+        """Move what the write-ahead log holds into the database file and empty it.
+
+        What was deleted, and overwritten in the file, is then nowhere any more; a long read by another process can
+        put that off until the next time.
+        """
+        with _translated(), self.writer.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.execute(f"PRAGMA busy_timeout={PATIENCE_MILLISECONDS}")
+            try:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
 
     def close(self) -> None:
         self.writer.dispose()

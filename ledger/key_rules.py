@@ -31,6 +31,9 @@ SELF_REGISTERED: Final[tuple[Role, ...]] = ("contributor",)
 MAX_ROTATIONS: Final = 64
 """A line of rotations is walked whenever one of its keys is judged."""
 
+MAX_LINEAGE: Final = 100
+"""So are the keys on whose word a key is known: by rotation, or because one registered the next."""
+
 REGISTRY_ROLES: Final[tuple[Role, ...]] = ("receipt", "event", "log")
 _SIGNING: Final[dict[str, tuple[Role, ...]]] = {
     "pith_registry": ("event",),
@@ -79,7 +82,7 @@ def _registered(entry: Entry, registry: Registry) -> None:
                 place="signer.signer_type",
                 cure="hand the key's signed statement (`pith keygen`) to the registry's operator",
             )
-        _signing_key(entry, registry)
+        _check_lineage(_signing_key(entry, registry).key_id, registry, "payload.statement")
     if own and event.signer.signer_id != statement.signer_id:
         raise SignerMismatchError("signer and statement name different identities", place="signer.signer_id")
 
@@ -94,6 +97,7 @@ def _rotated(entry: Entry, registry: Registry) -> None:
         raise RuleViolationError(
             f"the key comes from {MAX_ROTATIONS} rotations", place="payload.rotation", cure="register a new key instead"
         )
+    _check_lineage(rotation.old_key_id, registry, "payload.rotation")
     old = registry.keys.usable(rotation.old_key_id, (statement.role,), entry.position, entry.received_at)
     if old.statement.signer_id != statement.signer_id:
         raise SignerMismatchError("old and new key name different identities", place="payload.rotation.statement")
@@ -162,6 +166,15 @@ def _check_statement(entry: Entry, statement: KeyStatement, registry: Registry, 
             "the key is registered already", place=place, cure="one key, one role: make a new key with `pith keygen`"
         )
     return introduced
+
+
+def _check_lineage(voucher: str, registry: Registry, place: str) -> None:
+    if registry.keys.lineage(voucher) >= MAX_LINEAGE:
+        raise RuleViolationError(
+            f"{MAX_LINEAGE} keys vouched one for the next up to this one",
+            place=place,
+            cure="register a new key by an event key nearer to the root, such as a backup",
+        )
 
 
 def _signing_key(entry: Entry, registry: Registry) -> Registration:

@@ -8,6 +8,7 @@ object answers for the present and for any moment of the past.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -46,6 +47,11 @@ class Registration:
     def public_key(self) -> bytes:
         """The 32 raw bytes."""
         return bytes.fromhex(self.statement.public_key)
+
+    @property
+    def vouched_by(self) -> str:
+        """The key on whose word this one is known; its own if it registered itself."""
+        return self.predecessor or self.signed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,13 @@ class KeyHistory:
         """Return how many rotations lie behind a key."""
         return len(self._ancestry(key)) - 1
 
+    def lineage(self, key: str) -> int:
+        """Return how many rotations and registrations by other keys lie between a key and one that came by itself."""
+        hops, found = 0, self.find(key)
+        while found and found.vouched_by != found.key_id:
+            hops, found = hops + 1, self.find(found.vouched_by, found.position)
+        return hops
+
     def concerned(self, key: str) -> set[str]:
         """Return the keys whose verdicts may change with what is known of a key.
 
@@ -220,52 +233,74 @@ class KeyHistory:
 
     def _cut(self, key: str, position: int, received_at: int, after: int, before: int) -> bool:
         """Say whether something a key signed is void, by revocations appended between two positions."""
-        revocations = self._revocations.get(key, {}).values()
-        if any(
-            r.covers(position, received_at) and self._stands(r, before)
-            for r in revocations
-            if after < r.position < before
-        ):
-            return True
-        registration = self.find(key, before)
-        return registration is not None and self._is_void(registration, before, after)
+        return any(self._stands(r, before) for r in self._voiding(key, position, received_at, after, before))
 
     def _stands(self, revocation: _Revocation, before: int) -> bool:
         """Say whether a revocation was not signed by a key that turned out to be compromised by then.
 
         Only what was appended after a revocation can undo it, so each question asks about a shorter log.
+        Whoever holds an event key for a moment can append a chain of any length: no question may recurse.
         """
-        asked = revocation.position, before
         if len(self._standing) > MAX_REMEMBERED:
             self._standing.clear()
-        if asked not in self._standing:
-            self._standing[asked] = not self._cut(
-                revocation.signed_by, revocation.position, revocation.received_at, revocation.position, before
-            )
-        return self._standing[asked]
+        known = self._standing
+        asked = [] if (revocation.position, before) in known else [(revocation, self._undoing(revocation, before))]
+        while asked:
+            one, undoing = asked[-1]
+            for other in undoing:
+                stands = known.get((other.position, before))
+                if stands is None:
+                    asked.append((other, self._undoing(other, before)))
+                    break
+                if stands:
+                    known[one.position, before] = False
+                    asked.pop()
+                    break
+            else:
+                known[one.position, before] = True
+                asked.pop()
+                if asked:
+                    undone, _ = asked.pop()
+                    known[undone.position, before] = False
+        return known[revocation.position, before]
 
-    def _is_void(self, registration: Registration, before: int, after: int = -1) -> bool:
-        """Say whether a key was brought in by a key that was compromised already.
+    def _undoing(self, revocation: _Revocation, before: int) -> Iterator[_Revocation]:
+        """Yield the later revocations any of which, if it stands, undoes a revocation."""
+        at, received_at = revocation.position, revocation.received_at
+        return self._voiding(revocation.signed_by, at, received_at, at, before)
+
+    def _voiding(self, key: str, position: int, received_at: int, after: int, before: int) -> Iterator[_Revocation]:
+        """Yield the revocations between two positions any of which, if it stands, voids what a key signed."""
+        for revocation in self._revocations.get(key, {}).values():
+            if after < revocation.position < before and revocation.covers(position, received_at):
+                yield revocation
+        if registration := self.find(key, before):
+            yield from self._unmaking(registration, after, before)
+
+    def _is_void(self, registration: Registration, before: int) -> bool:
+        """Say whether a key was brought in by a key that was compromised already."""
+        return any(self._stands(revocation, before) for revocation in self._unmaking(registration, -1, before))
+
+    def _unmaking(self, registration: Registration, after: int, before: int) -> Iterator[_Revocation]:
+        """Yield the revocations between two positions any of which, if it stands, voids a key's registration.
 
         A thief who holds a key can rotate it to one of their own: once the registry revokes the stolen
         key from a time before that, the rotation is void. Only the registry's word does this, or a thief
         with an old key could unmake its holder's new one; and never the word of the new key itself.
         """
-        at, received_at = registration.position, registration.received_at
-        if registration.predecessor is None:
-            voucher = registration.signed_by
-            return voucher != registration.key_id and self._cut(voucher, at, received_at, after, before)
-        for revocation in self._revocations.get(registration.predecessor, {}).values():
-            if (
-                after < revocation.position < before
-                and revocation.by_registry
-                and revocation.covers(at, received_at)
-                and registration.key_id not in self._ancestry(revocation.signed_by)
-                and self._stands(revocation, before)
-            ):
-                return True
-        predecessor = self.find(registration.predecessor, before)
-        return predecessor is not None and self._is_void(predecessor, before, after)
+        found: Registration | None = registration
+        while found and (voucher := found.vouched_by) != found.key_id:
+            for revocation in self._revocations.get(voucher, {}).values():
+                if (
+                    after < revocation.position < before
+                    and revocation.covers(found.position, found.received_at)
+                    and (found.predecessor is None or self._may_unmake(revocation, found))
+                ):
+                    yield revocation
+            found = self.find(voucher, found.position)
+
+    def _may_unmake(self, revocation: _Revocation, rotated: Registration) -> bool:
+        return revocation.by_registry and rotated.key_id not in self._ancestry(revocation.signed_by)
 
     def _ancestry(self, key: str) -> list[str]:
         """Return a key and those it was rotated from, newest first; positions fall, so this ends."""

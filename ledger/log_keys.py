@@ -6,13 +6,15 @@ log's root event can tell which key had to sign a checkpoint, and needs no other
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 
 from ledger import notes
 from ledger.checkpoints import Opened, parse
 from ledger.errors import SubmissionError, VerificationError
 from ledger.keyring import NOW, KeyHistory, Registration, microseconds
-from ledger.notes import ED25519, Verifier
+from ledger.notes import ED25519, NoteSignature, SignedNote, Verifier
 
 
 def log_origin(registry: str) -> str:
@@ -37,6 +39,8 @@ def open_log_checkpoint(
 ) -> Opened:
     """Open a checkpoint of a registry's log with the keys that its stream registered.
 
+    A key that may not sign this checkpoint is like an unknown one: its line is carried along beside a valid key's.
+
     Args:
         raw: the signed note.
         known_at: a time (microseconds) before which it was surely not signed, such as when its newest known
@@ -50,26 +54,54 @@ def open_log_checkpoint(
         VerificationError: step `checkpoint` (malformed, of another log, a signature that does not hold) or
             `key validity` (signed by none of the log's keys, or by one that was not valid at this size).
     """
-    registered = keys.of_role("log", before)
-    verifiers = {log_verifier(registry, found.public_key): found for found in registered}
     parsed = notes.parse(raw)
     checkpoint = parse(parsed.text)
     if checkpoint.origin != log_origin(registry):
         raise VerificationError(
             "checkpoint", f"this is a checkpoint of {checkpoint.origin!r}, not of {log_origin(registry)!r}", cure=""
         )
-    stated = {(signature.name, signature.key_hash) for signature in parsed.signatures}
-    if not any((verifier.name, verifier.key_hash) in stated for verifier in verifiers):
+    stated = [(signature.name, signature.key_hash) for signature in parsed.signatures]
+    reasons: dict[Verifier, str | None] = {}
+    for found in keys.of_role("log", before):
+        verifier = log_verifier(registry, found.public_key)
+        if (verifier.name, verifier.key_hash) in stated:
+            reasons[verifier] = _reason(found, checkpoint.size, known_at, existed_by, keys, before)
+    valid = [verifier for verifier, reason in reasons.items() if reason is None]
+    if reasons and not valid:
+        first = min(reasons, key=lambda verifier: stated.index((verifier.name, verifier.key_hash)))
+        message = f"the log's key may not sign this checkpoint: {reasons[first]}"
+        raise VerificationError("key validity", message, cure="")
+    signers = _signers(parsed, [*valid, *others]) if valid else ()
+    if not any(verifier in signers for verifier in valid):
         raise VerificationError("key validity", f"no key that {registry} registered signed the checkpoint", cure="")
-    note, signers = notes.open_note(raw, (*verifiers, *others))
-    reasons = [
-        _reason(verifiers[signer], checkpoint.size, known_at, existed_by, keys, before)
-        for signer in signers
-        if signer in verifiers
-    ]
-    if None not in reasons:
-        raise VerificationError("key validity", f"the log's key may not sign this checkpoint: {reasons[0]}", cure="")
-    return Opened(checkpoint, note, signers)
+    return Opened(checkpoint, parsed, signers)
+
+
+def _signers(note: SignedNote, verifiers: Iterable[Verifier]) -> tuple[Verifier, ...]:
+    """Return which keys signed a note, in the order of their lines; what `notes.open_note` does for hashes that differ.
+
+    Two keys that share the 32 bits of a hash are found in a second, and a thief can have both registered.
+    """
+    sharing: dict[tuple[str, bytes], list[Verifier]] = defaultdict(list)
+    for verifier in dict.fromkeys(verifiers):
+        sharing[verifier.name, verifier.key_hash].append(verifier)
+    signers: list[Verifier] = []
+    for line in note.signatures:
+        if same := sharing.get((line.name, line.key_hash)):
+            signer = _signer(note.text, line, same)
+            if signer in signers:
+                raise VerificationError("checkpoint", f"{signer.name} signed twice with one key", cure="")
+            signers.append(signer)
+    return tuple(signers)
+
+
+def _signer(text: str, line: NoteSignature, sharing: list[Verifier]) -> Verifier:
+    for verifier in sharing[:-1]:
+        with suppress(VerificationError):
+            verifier.verify(text, line)
+            return verifier
+    sharing[-1].verify(text, line)
+    return sharing[-1]
 
 
 def _reason(

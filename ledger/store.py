@@ -143,11 +143,14 @@ class Store:
         with self._lock:
             try:
                 with self._database.write() as connection:
-                    return self._append(connection, submissions, clock)
+                    outcomes = self._append(connection, submissions, clock)
             except BaseException:
                 # What was folded in from this batch may have been rolled back.
                 self._registry, self._registry_size = Registry(self.registry_name), 0
                 raise
+        if any(isinstance(outcome, Appended) and _redacts(outcome.entry) for outcome in outcomes):
+            self._database.empty_write_ahead_log()
+        return outcomes
 
     def adopt(self, entries: Sequence[Entry], workers: Executor | None = None) -> None:
         """Append entries of another copy of this log just as they are, each checked as on its first day.
@@ -369,13 +372,13 @@ class Store:
         return found
 
 
+def _redacts(entry: Entry) -> bool:
+    return entry.event.event_type == "moderation_decision" and entry.event.payload.decision == "redacted"
+
+
 def _redact(connection: Connection, new: Sequence[Entry]) -> None:
     """Delete the private texts of events that a decision just redacted; no hash or proof depends on them."""
-    redacted = [
-        bytes.fromhex(entry.event.target[7:])
-        for entry in new
-        if entry.event.event_type == "moderation_decision" and entry.event.payload.decision == "redacted"
-    ]
+    redacted = [bytes.fromhex(entry.event.target[7:]) for entry in new if _redacts(entry)]
     for event_id in redacted:
         named = select(EVENTS.c.position).where(
             EVENTS.c.event_key == key_of_id(event_id), EVENTS.c.event_id == event_id

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ledger.checkpoint_store import SignedCheckpoint
 from ledger.errors import UsageError
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store
@@ -29,8 +30,10 @@ EXPORT_VERSION: Final = "2.0"
 MANIFEST_PATH: Final = "manifest.json"
 
 
-def export(store: Store, folder: Path, state_digest: str, progress: Callable[[int], None]) -> dict[str, Any]:
-    """Write a log, up to its published checkpoint, into a new folder; return its manifest.
+def export(
+    store: Store, folder: Path, published: SignedCheckpoint, state_digest: str, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Write a log, up to a published checkpoint, into a new folder; return its manifest.
 
     Args:
         state_digest: what replaying it up to there gives.
@@ -38,11 +41,9 @@ def export(store: Store, folder: Path, state_digest: str, progress: Callable[[in
 
     Raises:
         UsageError: the folder holds something already.
-        NotFoundError: no checkpoint was published.
     """
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", cure="export into a new folder")
-    published = store.checkpoints.published()
     for tile in tiles_written(0, published.size):
         path = folder / tile.path()
         path.parent.mkdir(parents=True, exist_ok=True)

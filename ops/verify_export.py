@@ -55,7 +55,8 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
         try:
             create_log(database, manifest["registry"])
             store = Store(database)
-            copy(store, publication, opened.checkpoint, workers, progress)
+            with step("tile"):
+                copy(store, publication, opened.checkpoint, workers, progress)
             _check_facts(store, manifest, authority)
             registry = store.registry()
             open_log_checkpoint(note, registry.name, registry.keys, known_at=store.head().received_at)

@@ -162,5 +162,8 @@ def _check_stated(value: Mapping[str, Any], authority: Authority) -> None:
 def _check_form(value: Mapping[str, Any], version: str, members: set[str]) -> None:
     if value[version] != VERSION:
         raise UsageError(f"this file is of version {str(value[version])[:20]!r}, known is {VERSION}", place=version)
+    for name in {"anchors", "key_events"} & members:
+        if type(value[name]) is not list:
+            raise VerificationError("canonical form", "it is no list", place=name)
     if unknown := sorted(set(value) - members):
         raise VerificationError("canonical form", "nothing proves what this says", place=unknown[0])

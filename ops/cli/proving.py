@@ -102,10 +102,10 @@ def export(
 ) -> None:
     """Write the whole log into a folder that `pith verify` checks anywhere. Private texts are not in it."""
     with opened() as home:
-        size = newest(home).size
-        digest = replay(home.store, size)
-        with progress("exporting", size) as advance:
-            manifest = exports.export(home.store, folder, digest, advance)
+        published = newest(home)
+        digest = replay(home.store, published.size)
+        with progress("exporting", published.size) as advance:
+            manifest = exports.export(home.store, folder, published, digest, advance)
     if json:
         tell(manifest)
     else:

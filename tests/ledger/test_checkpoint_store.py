@@ -407,7 +407,10 @@ def test_the_cosigners_of_a_size_are_its_witnesses(log: Log, checkpoints: Checkp
     signed, grown = sign(log), grow(log)
     checkpoints.add_cosignatures(SIZE, {FIRST: cosignature(signed), SECOND: cosignature(signed, SECOND)})
     checkpoints.add_cosignatures(SIZE + 1, {SECOND: cosignature(grown, SECOND)})
-    assert [set(checkpoints.cosigners(size, [FIRST, SECOND])) for size in (SIZE, SIZE + 1)] == [{FIRST, SECOND}, {SECOND}]
+    assert [set(checkpoints.cosigners(size, [FIRST, SECOND])) for size in (SIZE, SIZE + 1)] == [
+        {FIRST, SECOND},
+        {SECOND},
+    ]
 
 
 def test_each_witness_is_known_with_the_greatest_size_it_cosigned(log: Log, checkpoints: Checkpoints) -> None:

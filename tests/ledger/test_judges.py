@@ -90,7 +90,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
         (line,) = notes.parse(f"{note.text}\n".encode() + answer).signatures
         home.store.checkpoints.add_cosignatures(newest.size, {witness.verifier: line})
         witnesses.append(witness.verifier)
-    export(home.store, folder / "export", "", lambda _: None)
+    export(home.store, folder / "export", home.store.checkpoints.published(), "", lambda _: None)
     yield Published(home, early, home.store.checkpoints.published(), folder / "export", tuple(witnesses))
     home.close()
 

@@ -174,7 +174,7 @@ def a_document(log: Log) -> dict[str, Any]:
 
 def an_export(log: Log, folder: Path) -> Path:
     size = log.checkpoint().size
-    export(log.store, folder, replay(log.store, size), lambda _: None)
+    export(log.store, folder, log.store.checkpoints.published(), replay(log.store, size), lambda _: None)
     return folder
 
 

@@ -349,7 +349,13 @@ def test_no_receipt_bundle_or_export_holds_a_private_text_or_its_salt(
         ledger.redact(name)
     size = ledger.log.checkpoint().size
     proofs = Proofs.of(ledger, size)
-    export(ledger.log.store, tmp_path / "export", replay(ledger.log.store, size), lambda _: None)
+    export(
+        ledger.log.store,
+        tmp_path / "export",
+        ledger.log.store.checkpoints.published(),
+        replay(ledger.log.store, size),
+        lambda _: None,
+    )
     exported = b"".join((tmp_path / "export" / file).read_bytes() for file in files_of(tmp_path / "export"))
     proof = receipts.inclusion(ledger.log.store, entry_of(ledger.log, ledger.said[name]))
     extra = base64.b64decode(proof.split(b"\n")[1][6:])
@@ -360,7 +366,13 @@ def test_no_receipt_bundle_or_export_holds_a_private_text_or_its_salt(
 def test_an_export_of_a_redacted_log_verifies(ledger: Ledger, tmp_path: Path) -> None:
     ledger.redact("a challenge")
     size = ledger.log.checkpoint().size
-    export(ledger.log.store, tmp_path / "export", replay(ledger.log.store, size), lambda _: None)
+    export(
+        ledger.log.store,
+        tmp_path / "export",
+        ledger.log.store.checkpoints.published(),
+        replay(ledger.log.store, size),
+        lambda _: None,
+    )
     assert verify_path(tmp_path / "export", Trust(root_of_log(ledger.log)))
 
 

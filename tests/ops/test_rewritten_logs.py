@@ -65,9 +65,7 @@ def test_its_checkpoint_alone_does_not_tell(rewritten: Log) -> None:
 
 
 @pytest.mark.parametrize("size", [300, HUGE])
-def test_an_export_whose_checkpoint_states_more_than_there_is_fails_at_once(
-    tmp_path: Path, size: int
-) -> None:
+def test_an_export_whose_checkpoint_states_more_than_there_is_fails_at_once(tmp_path: Path, size: int) -> None:
     log = Log.opened(tmp_path)
     folder = an_export(log, tmp_path / "export")
     checkpoint = Checkpoint(log_origin(log.world.name), size, bytes(32))

@@ -30,9 +30,7 @@ def test_a_record_document_is_no_part_of_a_log(tmp_path: Path, trust: Trust, opt
     assert refused.value.place == option
 
 
-@pytest.mark.parametrize(
-    ("trust", "option"), [(Trust(policy=POLICY), "--policy"), (Trust(NO_ROOT, KEY), "--log-key")]
-)
+@pytest.mark.parametrize(("trust", "option"), [(Trust(policy=POLICY), "--policy"), (Trust(NO_ROOT, KEY), "--log-key")])
 def test_evidence_is_checked_by_a_root_or_a_key_alone(tmp_path: Path, trust: Trust, option: str) -> None:
     path = written(tmp_path, {"evidence_type": "pith_fork_evidence"})
     with pytest.raises(UsageError) as refused:
