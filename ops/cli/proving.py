@@ -80,10 +80,12 @@ def proof(
     if growth is not None and max(growth) > MAX_SIZE:
         raise UsageError(f"no log has {max(growth)} entries", place="--growth")
     with opened() as home:
-        newest(home)
+        published = newest(home)
         if event is not None:
             write_out(receipts.inclusion(home.store, _entry(home, event)))
         elif growth is not None:
+            if max(growth) > published.size:
+                raise UsageError(f"the published checkpoint covers {published.size} entries", place="--growth")
             old, new = (home.store.checkpoints.at(size) for size in sorted(growth))
             tell(receipts.consistency(home.store, old, new))
 

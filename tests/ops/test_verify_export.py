@@ -144,7 +144,7 @@ def test_an_export_holds_the_log_up_to_its_published_checkpoint(tmp_path: Path) 
     log = Log.opened(tmp_path)
     size = log.checkpoint().size
     log.admit(log.world.author())
-    export(log.store, tmp_path / "export", "", lambda _: None)
+    export(log.store, tmp_path / "export", log.store.checkpoints.published(), "", lambda _: None)
     assert files_of(tmp_path / "export") == [
         *("checkpoint", "manifest.json", "pith-log.json", f"tile/0/000.p/{size}", f"tile/entries/000.p/{size}")
     ]
@@ -152,13 +152,13 @@ def test_an_export_holds_the_log_up_to_its_published_checkpoint(tmp_path: Path) 
 
 def test_an_export_goes_into_no_folder_that_holds_something(folder: Path, log: Log) -> None:
     with pytest.raises(UsageError, match="not empty"):
-        export(log.store, folder, "", lambda _: None)
+        export(log.store, folder, log.store.checkpoints.published(), "", lambda _: None)
 
 
 def test_a_log_without_a_checkpoint_has_no_export(tmp_path: Path) -> None:
     log = Log.opened(tmp_path)
     with pytest.raises(NotFoundError, match="no checkpoint was published"):
-        export(log.store, tmp_path / "export", "", lambda _: None)
+        export(log.store, tmp_path / "export", log.store.checkpoints.published(), "", lambda _: None)
 
 
 def test_an_export_of_a_copy_is_the_same(log: Log, original: Path, tmp_path: Path) -> None:
