@@ -125,7 +125,7 @@ def _of_checkpoints(found: Checkpoints, size: int) -> list[str]:
     if not found.count:
         return ["open: no checkpoint was signed: whoever holds the registry's keys could have written another log"]
     held = [
-        f"checkpoints: {found.count} were signed by the log's key over roots that the entries have,"
+        f"checkpoints: {found.count} by the log's key, each over a root that the entries have,"
         f" up to {found.newest} of {size} entries; {found.cosignatures} cosignatures hold,"
         f" {found.published or 'none'} is published"
     ]

@@ -175,6 +175,22 @@ def test_a_redacted_text_and_its_salt_are_gone_from_every_byte_of_the_files(ledg
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_a_redacted_text_is_gone_at_once_while_the_files_are_open(ledger: Ledger, name: str) -> None:
+    ledger.redact(name)
+    assert traces(ledger, name, raw_files(ledger.folder)) == []
+
+
+def test_a_redaction_waits_for_no_reader_for_long_and_the_next_one_takes_its_text_along(ledger: Ledger) -> None:
+    with closing(sqlite3.connect(ledger.folder / "log.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        ledger.redact("a statement")
+        reader.execute("COMMIT")
+    ledger.redact("a quote")
+    assert traces(ledger, "a statement", raw_files(ledger.folder)) == []
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_a_redacted_text_is_gone_once_the_files_are_closed(ledger: Ledger, name: str) -> None:
     ledger.redact(name)
     ledger.close()
