@@ -18,7 +18,7 @@ from ledger.errors import LogCorruptedError, NotFoundError, UsageError
 from ledger.keys import SecretKey
 from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.merkle import EMPTY_ROOT, tree_root
-from ledger.notes import NoteSignature, Verifier
+from ledger.notes import COSIGNATURE, ED25519, NoteSignature, SignedNote, Verifier
 from ledger.registry import Registry
 from ledger.rows import entries_of_subject, head_of
 from ledger.tables import CHECKPOINTS, COSIGNATURES, PUBLICATIONS
@@ -77,6 +77,8 @@ class Checkpoints:
     def adopt(self, opened: Opened, now: int) -> SignedCheckpoint:
         """Keep and publish a checkpoint of another copy of this log, whose entries are all here.
 
+        Of its signatures those are kept that were verified when it was opened.
+
         Raises:
             LogCorruptedError: this copy's tree has another root at that size.
         """
@@ -86,7 +88,14 @@ class Checkpoints:
                 raise UsageError(f"this copy does not reach the checkpoint's {checkpoint.size} entries")
             if tree_root(checkpoint.size, node_reader(connection)) != checkpoint.root:
                 raise LogCorruptedError(f"this copy has another root than the checkpoint of {checkpoint.size} entries")
-        kept = self._add(checkpoint, opened.note.format(), now)
+        # Only what was verified is kept: a line that nobody checked could be spoiled, and could never be replaced.
+        lines = {(line.name, line.key_hash): line for line in opened.note.signatures}
+        verified = {signer: lines[signer.name, signer.key_hash] for signer in opened.signers}
+        own = tuple(line for signer, line in verified.items() if signer.kind == ED25519)
+        kept = self._add(checkpoint, SignedNote(opened.note.text, own).format(), now)
+        if kept.size == checkpoint.size:
+            witnesses = {signer: line for signer, line in verified.items() if signer.kind == COSIGNATURE}
+            self.add_cosignatures(checkpoint.size, witnesses)
         self.publish(kept.size)
         return kept
 

@@ -22,7 +22,7 @@ class VerifiedTiles:
     """
 
     def __init__(self, size: int, root: bytes, read: TileReader) -> None:
-        self._size = size
+        self.size = size
         self._read = read
         self._edge: dict[int, list[bytes]] = {}
         found = tree_root(size, node_reader(size, self._read_edge))
@@ -39,13 +39,13 @@ class VerifiedTiles:
             UsageError: this tree has no such tile.
             VerificationError: step `tile`; its bytes are not that tile of this tree.
         """
-        if not (level >= 0 and 0 <= index * WIDTH < self._size >> (HEIGHT * level)):
-            raise UsageError(f"a tree of {self._size} leaves has no tile {index} of level {level}")
+        if not (level >= 0 and 0 <= index * WIDTH < self.size >> (HEIGHT * level)):
+            raise UsageError(f"a tree of {self.size} leaves has no tile {index} of level {level}")
         return self._hashes(level, index)
 
     def node(self, level: int, index: int) -> bytes:
         """Return a perfect node of the tree; raises as `hashes` does."""
-        return tile_node(level, index, self._size, lambda tile: b"".join(self.hashes(tile.level, tile.index)))
+        return tile_node(level, index, self.size, lambda tile: b"".join(self.hashes(tile.level, tile.index)))
 
     def _read_edge(self, tile: Tile) -> bytes:
         data = self._read(tile)
@@ -53,7 +53,7 @@ class VerifiedTiles:
         return data
 
     def _verified(self, level: int, index: int) -> list[bytes]:
-        width = min((self._size >> (HEIGHT * level)) - index * WIDTH, WIDTH)
+        width = min((self.size >> (HEIGHT * level)) - index * WIDTH, WIDTH)
         if width < WIDTH:
             # All hashes of the right edge went into the root.
             return self._edge[level]

@@ -48,7 +48,9 @@ class AuditedLog:
     checkpoints: Checkpoints
 
 
-def audit_home(settings: Settings, now: int, audit: Audit, root: str | None = None) -> tuple[AuditedLog, Projected]:
+def audit_home(
+    settings: Settings, now: int, audit: Audit, root: str | None = None
+) -> tuple[AuditedLog, Projected | None]:
     """Audit the ledger of a data folder, log and projections; nothing in it is written to.
 
     Args:
@@ -66,6 +68,9 @@ def audit_home(settings: Settings, now: int, audit: Audit, root: str | None = No
     ledger = open_read_only(settings.ledger_path)
     try:
         log = audit_log(ledger, now, audit, root)
+        if not settings.projections_path.exists():
+            audit.holds("open: there are no projections yet; the first command that reads makes them")
+            return log, None
         # Copied last: projections may have gone on with the log meanwhile, but never beyond its head.
         with copied(settings.projections_path) as projections:
             return log, audit_projections(projections, Store(ledger), audit)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ledger import checkpoints, notes, quorum
 from ledger.checkpoint_store import SignedCheckpoint
-from ledger.errors import LogCorruptedError, NotFoundError, UsageError, VerificationError
+from ledger.errors import LogCorruptedError, UsageError, VerificationError
 from ledger.notes import NoteSignature, Verifier
 from ledger.quorum import Policy
 from ops.home import Home
@@ -58,18 +58,15 @@ def checkpoint(home: Home) -> Made:
 
 
 def newest(home: Home) -> SignedCheckpoint:
-    """Return the published checkpoint, after making a new one where the log has grown and its key is here.
+    """Return the published checkpoint, after making a new one where that needs nobody else.
+
+    Witnesses are asked by `pith checkpoint` alone, so that no other command waits for them.
 
     Raises:
-        NotFoundError: none is published, and none can be.
+        NotFoundError: none is published yet.
     """
-    if (home.settings.keys / "log.json").exists():
-        made = checkpoint(home)
-        if not made.published:
-            try:
-                return home.store.checkpoints.published()
-            except NotFoundError:
-                raise NotFoundError(made.missing, cure="see `pith checkpoint`") from None
+    if home.settings.witness_policy is None and (home.settings.keys / "log.json").exists():
+        return checkpoint(home).checkpoint
     return home.store.checkpoints.published()
 
 
@@ -79,11 +76,16 @@ def read_policy(path: Path) -> Policy:
     Raises:
         UsageError: it cannot be read, with the line that is wrong.
     """
+    if not path.is_file():
+        raise UsageError("the witness policy is no file", place=str(path))
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            return quorum.parse(file.read(quorum.MAX_POLICY_BYTES + 1))
     except OSError as error:
         raise UsageError(f"the witness policy cannot be read: {error.strerror}", place=str(path)) from None
-    return quorum.parse(raw)
+    except UsageError as error:
+        error.place = f"{path}, {error.place}"
+        raise
 
 
 def _signed_before(home: Home) -> int:

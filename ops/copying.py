@@ -12,7 +12,6 @@ from concurrent.futures import Executor, Future
 from itertools import islice
 
 from ledger.canonical import MAX_INTEGER
-from ledger.checkpoints import Checkpoint
 from ledger.errors import SubmissionError, VerificationError
 from ledger.events import Entry, parse_stored
 from ledger.merkle import leaf_hash, tree_root
@@ -36,10 +35,8 @@ class PrefixError(VerificationError):
         self.tiles = tiles
 
 
-def copy(
-    store: Store, publication: Publication, checkpoint: Checkpoint, workers: Executor, progress: Progress
-) -> VerifiedTiles:
-    """Bring a store up to a checkpoint, which the caller has opened; return the proven tiles.
+def copy(store: Store, publication: Publication, tiles: VerifiedTiles, workers: Executor, progress: Progress) -> None:
+    """Bring a store up to the tree of a checkpoint, which the caller has opened.
 
     Args:
         workers: fetch bundles ahead and check signatures.
@@ -49,16 +46,14 @@ def copy(
         VerificationError: step `tile`, `inclusion`, or one of `verify_entries`; nothing of that page is kept.
         PrefixError: the store holds entries that the checkpoint's tree does not.
     """
-    tiles = VerifiedTiles(checkpoint.size, checkpoint.root, publication.tile)
     have = store.head().size
-    if have > checkpoint.size:
-        raise VerificationError("size", f"{have} entries are here already, the checkpoint has {checkpoint.size}")
+    if have > tiles.size:
+        raise VerificationError("size", f"{have} entries are here already, the checkpoint has {tiles.size}")
     if have and store.tree.root(have) != tree_root(have, tiles.node):
         raise PrefixError(f"the {have} entries here are not those that the checkpoint's tree begins with", tiles)
-    for page in _pages(publication, tiles, have, checkpoint.size, workers):
+    for page in _pages(publication, tiles, have, tiles.size, workers):
         store.adopt(page, workers)
         progress(len(page))
-    return tiles
 
 
 def _pages(

@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.checkpoints import Checkpoint, Opened
 from ledger.database import Database, open_sqlite
 from ledger.errors import ForkError, LogCorruptedError, UsageError, VerificationError
 from ledger.log_keys import open_log_checkpoint
-from ledger.merkle import NodeReader
+from ledger.merkle import NodeReader, tree_root
 from ledger.notes import COSIGNATURE
 from ledger.publication import Publication
 from ledger.store import Store, create_log
+from ledger.subjects import registry_subject
+from ledger.verified_tiles import VerifiedTiles
 from ops.anchored import check_anchored
 from ops.authority import Authority, authority_of
 from ops.copying import PrefixError, Progress, copy
@@ -30,7 +32,7 @@ from ops.importers.strict import decode_object
 from ops.settings import Settings
 from ops.steps import step
 from ops.trust import Trust, cosigned
-from ops.whole_files import write_whole
+from ops.whole_files import alone, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +62,52 @@ def mirror(
         UsageError: the folder holds a registry of its own, or a mirror of another log.
         LedgerError: the log cannot be read.
     """
+    raw, note = publication.identity(), publication.checkpoint()
     with step("canonical form"):
-        identity = decode_object(publication.identity())
-        name = identity["registry"]
+        identity = decode_object(raw)
+        name = registry_subject(identity["registry"])[14:]
     if (settings.keys / "event.json").exists():
         raise UsageError("this folder is a registry's own", place=str(settings.data), cure="choose another folder")
-    database = _open(settings, name)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with alone(settings.data / "mirror.lock"):
+        known_root = _known_root(settings, name)
+        if known_root and trust.root not in (None, known_root):
+            raise VerificationError("root", f"this mirror begins with {known_root}, not {trust.root}")
+        # Nothing is made here before somebody vouches for the log.
+        authority = replace(authority_of(identity, trust.root or known_root), pinned=trust.root is not None)
+        opened = authority.open(note, others=trust.witnesses)
+        cosigners = cosigned(opened, trust)
+        database = _open(settings, name)
+        try:
+            store = Store(database)
+            before = store.head().size
+            following = _Following(store, settings.followed_path, authority, clock)
+            size = following.run(publication, opened, progress)
+        finally:
+            database.close()
+    entries = f"{size - before} more, each the leaf it should be, each signature holds, each was admissible"
+    if size > opened.checkpoint.size:
+        entries = f"nothing new: {size} are here, the log shows {opened.checkpoint.size} of them"
+    checks = [
+        authority.sentence(),
+        f"checkpoint: signed by the log's key over {opened.checkpoint.size} entries{cosigners}",
+        f"entries: {entries}",
+    ]
+    if before:
+        checks.insert(2, f"consistency: it is of the same tree as the {before} entries that were here")
+    return Mirrored(size, size - before, tuple(checks))
+
+
+def _known_root(settings: Settings, name: str) -> str | None:
+    """Return the root event id of the mirror that is here; raises UsageError where it is another log's."""
+    if not settings.ledger_path.exists():
+        return None
+    database = open_sqlite(settings.ledger_path)
     try:
         store = Store(database)
         if store.registry_name != name:
             raise UsageError(f"this folder mirrors {store.registry_name}, not {name}", place=str(settings.data))
-        known_root = store.entry(0).event.id_text if store.head().size else None
-        if known_root and trust.root not in (None, known_root):
-            raise VerificationError("root", f"this mirror begins with {known_root}, not {trust.root}")
-        authority = authority_of(identity, trust.root or known_root)
-        opened = authority.open(publication.checkpoint(), others=trust.witnesses)
-        cosigners = cosigned(opened, trust)
-        before = store.head().size
-        following = _Following(store, settings.followed_path, authority, clock)
-        size = following.run(publication, opened, progress)
-        entries = f"{size - before} more, each the leaf it should be, each signature holds, each was admissible"
-        if size > opened.checkpoint.size:
-            entries = f"nothing new: {size} are here, the log shows {opened.checkpoint.size} of them"
-        checks = [
-            authority.sentence(),
-            f"checkpoint: signed by the log's key over {opened.checkpoint.size} entries{cosigners}",
-            f"entries: {entries}",
-        ]
-        if before:
-            checks.insert(2, f"consistency: it is of the same tree as the {before} entries that were here")
-        return Mirrored(size, size - before, tuple(checks))
+        return store.entry(0).event.id_text if store.head().size else None
     finally:
         database.close()
 
@@ -107,7 +125,7 @@ class _Following:
         """Go to a checkpoint and keep it; return how many entries are here then."""
         store, checkpoint, note = self.store, opened.checkpoint, opened.note.format()
         for known in self._known():
-            if (known.size == checkpoint.size) and known.root != checkpoint.root:
+            if known.size == checkpoint.size and known.root != checkpoint.root:
                 raise self._fork(note, None)
         have = store.head().size
         if checkpoint.size < have:
@@ -115,11 +133,18 @@ class _Following:
                 with store.tree.nodes() as node:
                     raise self._fork(note, node)
             return have
+        tiles = VerifiedTiles(checkpoint.size, checkpoint.root, publication.tile)
+        known_sizes = [0]
+        for known in self._known():
+            if known.size <= checkpoint.size and tree_root(known.size, tiles.node) != known.root:
+                raise self._fork(note, tiles.node)
+            known_sizes.append(known.size)
         # Were the run broken off, a fork could not be proven without the checkpoint that its entries came by.
-        write_whole(self.path, note)
+        if checkpoint.size > max(known_sizes) or not self.path.exists():
+            write_whole(self.path, note)
         try:
             with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
-                copy(store, publication, checkpoint, workers, progress)
+                copy(store, publication, tiles, workers, progress)
         except PrefixError as error:
             raise self._fork(note, error.tiles.node) from error
         name, registry = store.registry_name, store.registry()

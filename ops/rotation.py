@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.errors import UsageError
+from ledger.errors import KeyNotValidError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.store import Submission
 from ops.home import OWN_ROLES, Home
@@ -16,10 +16,11 @@ from ops.signing import Signatory
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """The key ids before and after, and where the old key's file lies now."""
+    """The key ids before and after, the new public key, and where the old key's file lies now."""
 
     old: str
     new: str
+    public_key: bytes
     retired: Path
 
 
@@ -40,11 +41,18 @@ def rotate(home: Home, role: Role) -> Rotated:
         file = current.file
         write_key(waiting, KeyFile(SecretKey(home.random(32)), file.registry, file.signer_id, role))
     successor = Signatory(read_key(waiting), home.clock, home.random)
-    if home.store.registry().keys.find(successor.key.key_id) is None:
-        event, _ = home.signatory("event").sign("key_rotated", "registry", current.rotation(successor))
+    registry, now = home.store.registry(), home.clock()
+    if registry.keys.find(successor.key.key_id) is None:
+        try:
+            registry.keys.usable(current.key.key_id, (role,), home.store.head().size, now)
+            kind, payload = "key_rotated", current.rotation(successor)
+        except KeyNotValidError:
+            # A key that was revoked has no say in who follows it: the event key vouches for a new one.
+            kind, payload = "key_registered", successor.statement()
+        event, _ = home.signatory("event").sign(kind, "registry", payload)
         home.append([Submission(event)])
     retired = path.with_name(f"{role}.retired-{current.key.key_id[:16]}.json")
     if not retired.exists():
         os.link(path, retired)
     waiting.replace(path)
-    return Rotated(current.key.key_id, successor.key.key_id, retired)
+    return Rotated(current.key.key_id, successor.key.key_id, successor.key.public_key, retired)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,11 +11,18 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ledger.errors import UsageError
 
 DRAIN_SECONDS: Final = 10
 """How long answers under way may take once the process was told to stop."""
+
+MAX_CONNECTIONS: Final = 400
+"""Well below the usual limit of 1,024 open files, of which databases and answers need some too."""
+
+REQUEST_SECONDS: Final = 10
+"""How long a new connection may take to send the head of its first request."""
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application, such as a Litestar."""
@@ -42,7 +50,7 @@ def serve(app: Application, host: str, port: int, announce: Announce) -> None:
             log_config=None,
             lifespan="on",
             loop="asyncio",
-            http="h11",
+            http=_Bounded,
             ws="none",
             # Whoever stands in front is not believed about whom it speaks for.
             proxy_headers=False,
@@ -52,6 +60,21 @@ def serve(app: Application, host: str, port: int, announce: Announce) -> None:
         server = _Server(config, announce)
         with _stopped_by_signals(server):
             server.run(sockets=[listener])
+
+
+class _Bounded(H11Protocol):
+    """HTTP/1.1 for addresses that anybody may reach: so many connections, each of which soon says what it wants."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+            return
+        self.loop.call_later(REQUEST_SECONDS, self._end_unless_asked)
+
+    def _end_unless_asked(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

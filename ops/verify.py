@@ -40,6 +40,8 @@ def verify_path(path: Path, trust: Trust, progress: Progress = lambda _: None) -
     """
     if path.is_dir():
         return verify_export(path, trust, progress)
+    if path.exists() and not path.is_file():
+        raise UsageError("neither a file nor a folder", place=str(path))
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(

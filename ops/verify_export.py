@@ -18,6 +18,7 @@ from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store, create_log
 from ledger.subjects import registry_subject
 from ledger.tiles import parse_tile_path, width_of
+from ledger.verified_tiles import VerifiedTiles
 from ops.anchored import check_anchored
 from ops.authority import Authority, authority_of, identity
 from ops.bundles import MERGE_VERSION
@@ -56,7 +57,8 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
             create_log(database, manifest["registry"])
             store = Store(database)
             with step("tile"):
-                copy(store, publication, opened.checkpoint, workers, progress)
+                tiles = VerifiedTiles(size, opened.checkpoint.root, publication.tile)
+                copy(store, publication, tiles, workers, progress)
             _check_facts(store, manifest, authority)
             registry = store.registry()
             open_log_checkpoint(note, registry.name, registry.keys, known_at=store.head().received_at)

@@ -55,8 +55,8 @@ def audit(
                 "newest_checkpoint": log.checkpoints.newest,
                 "published": log.checkpoints.published,
                 "cosignatures": log.checkpoints.cosignatures,
-                "projected": projected.cursor,
-                "state_digest": projected.state_digest,
+                "projected": projected.cursor if projected else 0,
+                "state_digest": projected.state_digest if projected else "",
                 "seconds": round(time.perf_counter() - started, 3),
             }
         )

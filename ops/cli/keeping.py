@@ -65,13 +65,15 @@ def init(
 def keygen(
     signer_id: Annotated[str, typer.Argument(help="Whose key: orcid:0000-0002-1825-0097, did:web:…, …")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The key file to write.")],
-    role: Annotated[str, typer.Option(help="contributor, moderator or storage_checker.")] = "contributor",
+    role: Annotated[
+        str, typer.Option(help="contributor, moderator, storage_checker; or a further event, receipt or log.")
+    ] = "contributor",
     registry: Annotated[str | None, typer.Option(help="The registry it is for; default: the one in PITH_DATA.")] = None,
     json: Json = False,
 ) -> None:
     """Make a key and the statement by which it is registered."""
-    if role not in ROLES or role in (*OWN_ROLES, "foreign_receipt"):
-        raise UsageError(f"{role!r} is no role of a person's key", place="--role")
+    if role not in ROLES or role == "foreign_receipt":
+        raise UsageError(f"{role!r} is no role of a key that is made here", place="--role")
     try:
         msgspec.convert(signer_id, SignerId)
     except msgspec.ValidationError:
@@ -108,6 +110,7 @@ def rotate(
     """Replace one of the registry's own keys by a new one; what the old one signed keeps counting."""
     with opened() as home:
         done = rotate_key(home, role)  # type: ignore[arg-type]  # the function refuses other words
+        registry = home.store.registry_name
         home.catch_up()
     if json:
         tell({"role": role, "old_key_id": done.old, "new_key_id": done.new, "retired": str(done.retired)})
@@ -116,8 +119,16 @@ def rotate(
         f"old        {done.old}",
         f"new        {done.new}",
         f"retired    {done.retired} (keep it with your backups: it signs nothing any more)",
-        "next       pith checkpoint" if role == "log" else "next       back up the new key",
+        *(_about_log_key(done.public_key, registry) if role == "log" else ["next       back up the new key"]),
     )
+
+
+def _about_log_key(public_key: bytes, registry: str) -> list[str]:
+    return [
+        f"log        {log_verifier(registry, public_key).format()}",
+        "           tell witnesses first: they follow both keys from then on (--log OLD --log NEW)",
+        "next       pith checkpoint",
+    ]
 
 
 def show_settings(json: Json = False) -> None:

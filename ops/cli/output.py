@@ -96,7 +96,8 @@ def write_out(raw: bytes) -> None:
 def fail(error: LedgerError, *, as_json: bool) -> None:
     """Print an error to standard error: the fault, the place and the cure."""
     if as_json:
-        sys.stderr.write(json.dumps(error.facts(), ensure_ascii=False) + "\n")
+        # Only ASCII: what a source says must not steer a terminal.
+        sys.stderr.write(json.dumps(error.facts()) + "\n")
         return
     sys.stderr.write(plain(f"{error.code}: {error}") + "\n")
     for choice in getattr(error, "choices", ()):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json as json_format
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from ledger.errors import UsageError
+from ledger.errors import UsageError, VerificationError
 from ledger.notes import Verifier, parse_verifier
-from ledger.witness import Witness
+from ledger.witness import Contradiction, Witness
 from ops.authority import Authority
 from ops.cli.output import Json, say, settings
 from ops.evidence import evidence as fork_evidence
@@ -86,11 +86,11 @@ def witness(
 def _write_evidence(served: Witness, folder: Path, logs: list[Verifier]) -> int:
     """Write a file for each contradiction that the witness was shown; return 1 if there is one."""
     found = served.contradictions()
-    keys = {key.name: key for key in logs}
     for contradiction in found:
-        authority = Authority(None, "", (), keys[contradiction.origin], pinned=True)
-        at = contradiction.time * 1_000_000
-        value = fork_evidence(authority, contradiction.cosigned, contradiction.refused, None, at)
+        value = _evidence_of(contradiction, [key for key in logs if key.name == contradiction.origin])
+        if value is None:
+            say(f"{contradiction.origin} signed two roots for {contradiction.size} entries: give its key with --log")
+            continue
         name = hashlib.sha256(contradiction.origin.encode()).hexdigest()[:8]
         path = folder / f"evidence-{name}-{contradiction.size}.json"
         write_whole(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
@@ -98,6 +98,18 @@ def _write_evidence(served: Witness, folder: Path, logs: list[Verifier]) -> int:
     if not found:
         say("no log showed this witness two histories")
     return 1 if found else 0
+
+
+def _evidence_of(contradiction: Contradiction, keys: list[Verifier]) -> dict[str, Any] | None:
+    """Return the evidence under the one of a log's keys that signed both notes; None where none did."""
+    for key in keys:
+        authority = Authority(None, "", (), key, pinned=True)
+        at = contradiction.time * 1_000_000
+        try:
+            return fork_evidence(authority, contradiction.cosigned, contradiction.refused, None, at)
+        except VerificationError:
+            continue
+    return None
 
 
 def _log_key(text: str) -> Verifier:

@@ -440,7 +440,23 @@ def mirror(log: Log, tmp_path: Path) -> Store:
 
 
 def reopened(log: Log, checkpoint: SignedCheckpoint) -> Opened:
-    return open_log_checkpoint(checkpoint.note, REGISTRY, log.store.registry().keys)
+    return open_log_checkpoint(checkpoint.note, REGISTRY, log.store.registry().keys, others=[FIRST])
+
+
+def test_a_line_that_nobody_verified_is_not_adopted(log: Log, mirror: Store) -> None:
+    signed = sign(log)
+    log.store.checkpoints.add_cosignatures(SIZE, {FIRST: cosignature(signed)})
+    cosigned = log.store.checkpoints.at(SIZE)
+    unasked = open_log_checkpoint(cosigned.note, REGISTRY, log.store.registry().keys)
+    assert mirror.checkpoints.adopt(unasked, log.clock()).note == signed.note
+
+
+def test_a_cosignature_that_comes_later_is_adopted_too(log: Log, mirror: Store) -> None:
+    signed = sign(log)
+    mirror.checkpoints.adopt(reopened(log, signed), log.clock())
+    log.store.checkpoints.add_cosignatures(SIZE, {FIRST: cosignature(signed)})
+    mirror.checkpoints.adopt(reopened(log, log.store.checkpoints.at(SIZE)), log.clock())
+    assert mirror.checkpoints.published().note == log.store.checkpoints.at(SIZE).note
 
 
 def test_an_adopted_checkpoint_is_served_byte_for_byte(log: Log, mirror: Store) -> None:

@@ -222,7 +222,10 @@ WRONG: dict[str, tuple[Arguments, str]] = {
     "an export into a full folder": (lambda d: ["export", d.pith.data], "usage"),
     "a second init": (lambda _: ["init", REGISTRY], "usage"),
     "a name that is none": (lambda d: ["keygen", "nobody", "-o", d.folder / "new.json"], "invalid-field"),
-    "a role that is none": (lambda d: ["keygen", "name:x", "-o", d.folder / "new.json", "--role", "event"], "usage"),
+    "a role that is none": (
+        lambda d: ["keygen", "name:x", "-o", d.folder / "new.json", "--role", "foreign_receipt"],
+        "usage",
+    ),
     "a registry name that is none": (
         lambda d: ["keygen", "name:x", "-o", d.folder / "other.json", "--registry", "No Name"],
         "invalid-field",

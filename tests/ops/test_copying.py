@@ -16,10 +16,11 @@ from ledger.database import open_sqlite
 from ledger.errors import LedgerError, VerificationError
 from ledger.merkle import tree_root
 from ledger.notes import parse as parse_note
+from ledger.publication import Publication
 from ledger.store import Store, create_log
 from ledger.tiles import ENTRIES, WIDTH, Tile, pack_entries, tile_path, unpack_entries
 from ledger.verified_tiles import VerifiedTiles
-from ops.copying import BUNDLES_AT_ONCE, PrefixError, copy, read_bundle
+from ops.copying import BUNDLES_AT_ONCE, PrefixError, Progress, copy, read_bundle
 from ops.publications import FolderPublication, StorePublication
 from projections.rebuild import replay
 from tests.builders import REGISTRY
@@ -29,6 +30,15 @@ from tests.ops.proofs import an_export, failed_step, root_of_log, thiefs_log, wi
 
 PAGE = BUNDLES_AT_ONCE * WIDTH
 SIZE = 2 * PAGE + 300
+
+
+def copied(
+    store: Store, publication: Publication, checkpoint: Checkpoint, workers: Executor, progress: Progress
+) -> VerifiedTiles:
+    """Bring a store up to a checkpoint; return its proven tiles."""
+    tiles = VerifiedTiles(checkpoint.size, checkpoint.root, publication.tile)
+    copy(store, publication, tiles, workers, progress)
+    return tiles
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +84,7 @@ def checkpoint_in(folder: Path) -> Checkpoint:
 def bring_up(
     store: Store, folder: Path, workers: Executor, progress: Callable[[int], None] = lambda _: None
 ) -> VerifiedTiles:
-    return copy(store, FolderPublication(folder), checkpoint_in(folder), workers, progress)
+    return copied(store, FolderPublication(folder), checkpoint_in(folder), workers, progress)
 
 
 def prefix(log: Log, folder: Path, size: int) -> Store:
@@ -115,7 +125,7 @@ def test_a_copy_serves_the_same_files(log: Log, original: Path, store: Store, wo
 
 
 def test_a_copy_of_a_store_is_like_one_of_its_export(log: Log, original: Path, store: Store, workers: Executor) -> None:
-    copy(store, StorePublication(log.store), checkpoint_in(original), workers, lambda _: None)
+    copied(store, StorePublication(log.store), checkpoint_in(original), workers, lambda _: None)
     assert list(store.rows()) == list(log.store.rows())
 
 
@@ -166,12 +176,14 @@ def test_a_copy_by_way_of_any_checkpoints_is_the_same(
     store = an_empty_store(tmp_path_factory.mktemp("copy"))
     for size in sizes:
         checkpoint = Checkpoint("test.registry/log", size, log.store.tree.root(size))
-        copy(store, StorePublication(log.store), checkpoint, workers, lambda _: None)
+        copied(store, StorePublication(log.store), checkpoint, workers, lambda _: None)
     assert list(store.rows()) == list(log.store.rows(0, sizes[-1]))
 
 
 def test_an_empty_log_is_copied_as_such(log: Log, store: Store, workers: Executor) -> None:
-    copy(store, StorePublication(log.store), Checkpoint("test.registry/log", 0, log.store.tree.root(0)), workers, print)
+    copied(
+        store, StorePublication(log.store), Checkpoint("test.registry/log", 0, log.store.tree.root(0)), workers, print
+    )
     assert store.head().size == 0
 
 
@@ -284,7 +296,7 @@ def test_two_exchanged_entries_are_named_by_position(
 
 def test_a_checkpoint_of_another_tree_keeps_nothing(log: Log, original: Path, store: Store, workers: Executor) -> None:
     with pytest.raises(VerificationError) as refused:
-        copy(store, FolderPublication(original), Checkpoint("x", SIZE, bytes(32)), workers, print)
+        copied(store, FolderPublication(original), Checkpoint("x", SIZE, bytes(32)), workers, print)
     assert (refused.value.step, store.head().size) == ("tile", 0)
 
 
@@ -355,7 +367,7 @@ def test_a_store_that_is_further_than_the_checkpoint_is_left_alone(
     store = prefix(log, tmp_path / "copy", 300)
     checkpoint = Checkpoint("test.registry/log", 200, log.store.tree.root(200))
     with pytest.raises(VerificationError) as refused:
-        copy(store, StorePublication(log.store), checkpoint, workers, print)
+        copied(store, StorePublication(log.store), checkpoint, workers, print)
     assert (refused.value.step, store.head().size) == ("size", 300)
 
 

@@ -155,7 +155,7 @@ def test_a_changed_byte_on_the_line_is_refused_and_not_kept(
 def test_another_root_than_the_one_asked_for_is_refused(original: Log, settings: Settings) -> None:
     with pytest.raises(VerificationError) as caught:
         follow(original, settings, root="sha256:" + "0" * 64)
-    assert (caught.value.step, held(settings).head().size) == ("root", 0)
+    assert (caught.value.step, settings.ledger_path.exists()) == ("root", False)
 
 
 def test_a_mirror_keeps_to_the_root_it_began_with(original: Log, settings: Settings, tmp_path: Path) -> None:
@@ -215,6 +215,31 @@ def test_a_log_that_shows_a_second_history_is_caught_with_evidence(
     with pytest.raises(ForkError) as caught:
         follow(grown(other, second, "Other"), settings)
     assert any("cannot both be true" in line or "two roots" in line for line in _verified(caught.value, one))
+
+
+@pytest.mark.parametrize("at", [20, 1_200])
+def test_a_fork_is_caught_with_evidence_after_a_run_that_was_broken_off(
+    tmp_path: Path, settings: Settings, at: int
+) -> None:
+    (tmp_path / "one").mkdir()
+    one = with_papers(Log.opened(tmp_path / "one"), at)
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    other = Log(World(), Store(open_sqlite(tmp_path / "other" / "log.sqlite", durable=False)))
+    other.clock.advance(60)
+    grown(one, 1_400 - at, "One")
+    grown(other, 1_500 - at, "Other")
+    with pytest.raises(SourceUnreadableError):
+        follow(Through(StorePublication(one.store), unchanged, tiles=5), settings)
+    assert held(settings).checkpoints.newest() is None
+    with pytest.raises(ForkError) as caught:
+        follow(other, settings)
+    assert _verified(caught.value, one)
+
+
+def test_an_answer_that_nobody_vouches_for_makes_no_mirror(original: Log, settings: Settings) -> None:
+    with pytest.raises(VerificationError):
+        follow(original, settings, root="sha256:" + "1" * 64)
+    assert follow(original, settings).size == original.store.head().size
 
 
 def test_a_fork_changes_nothing_in_the_mirror(fork: tuple[Log, Log], settings: Settings) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import UsageError, VerificationError
+from ledger.store import Submission
 from ops.checkpointing import checkpoint
 from ops.home import Home
 from ops.keyfiles import read_key
@@ -84,3 +85,14 @@ def test_a_rotation_that_was_broken_off_before_the_log_took_it_uses_the_same_new
 def test_only_the_registrys_own_roles_are_rotated_here(home: Home) -> None:
     with pytest.raises(UsageError, match="no role"):
         rotate(home, "contributor")
+
+
+@pytest.mark.parametrize("role", ["receipt", "log"])
+def test_a_revoked_key_is_replaced_by_one_that_the_event_key_vouches_for(home: Home, role: str) -> None:
+    payload = {"key_id": key_id(home, role), "compromised_from": None}
+    home.append([Submission(home.signatory("event").sign("key_revoked", "registry", payload)[0])])
+    done = rotate(home, role)  # type: ignore[arg-type]
+    assert home.store.entry(home.store.head().size - 1).event.event_type == "key_registered"
+    assert done.new == key_id(home, role)
+    assert imported(home, as_lines([a_line(1)])).created == 1
+    assert checkpoint(home).published
