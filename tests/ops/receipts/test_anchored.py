@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +16,12 @@ from tests.ops.proofs import (
     FORMS,
     LIES,
     a_receipt,
-    an_anchored_log,
     changed,
     failed_step,
     first_of,
-    root_of_log,
     written,
 )
 from tests.projections.papers import confirmed_checkpoint, proof_over, regtest_policy
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
-    """A log with a past, whose first entries a Bitcoin block and a timestamp authority vouch for."""
-    return an_anchored_log(tmp_path_factory.mktemp("log"))
-
-
-@pytest.fixture(scope="module")
-def root(log: Log) -> str:
-    return root_of_log(log)
-
-
-@pytest.fixture(scope="module")
-def claim(log: Log) -> Entry:
-    """Alice's claim, which both anchors cover."""
-    return first_of(log, "author_attestation")
-
-
-@pytest.fixture(scope="module")
-def original(log: Log, claim: Entry) -> dict[str, Any]:
-    return a_receipt(log, claim)
-
-
-@pytest.fixture
-def receipt(original: dict[str, Any]) -> dict[str, Any]:
-    """A receipt that a test may spoil."""
-    return copy.deepcopy(original)
-
 
 # Its anchors.
 

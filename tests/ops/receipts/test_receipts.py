@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from tests.ops.proofs import (
     NO_ROOT,
     WITNESS_KEY,
     a_receipt,
-    an_anchored_log,
     cosigned,
     failed_step,
     first_of,
@@ -34,34 +32,6 @@ from tests.ops.proofs import (
 )
 
 EVENT_TYPES = sorted(TYPES)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
-    """A log with a past, whose first entries a Bitcoin block and a timestamp authority vouch for."""
-    return an_anchored_log(tmp_path_factory.mktemp("log"))
-
-
-@pytest.fixture(scope="module")
-def root(log: Log) -> str:
-    return root_of_log(log)
-
-
-@pytest.fixture(scope="module")
-def claim(log: Log) -> Entry:
-    """Alice's claim, which both anchors cover."""
-    return first_of(log, "author_attestation")
-
-
-@pytest.fixture(scope="module")
-def original(log: Log, claim: Entry) -> dict[str, Any]:
-    return a_receipt(log, claim)
-
-
-@pytest.fixture
-def receipt(original: dict[str, Any]) -> dict[str, Any]:
-    """A receipt that a test may spoil."""
-    return copy.deepcopy(original)
 
 
 # What receipts there are.
