@@ -7,6 +7,8 @@ begin with BEGIN IMMEDIATE, because two transactions that both read the head bef
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ CHECKPOINT_PAGES = 8_000
 """How far the write-ahead log grows (32 MB) before it is copied back: bulk appends wait less often."""
 
 BUSY_MILLISECONDS = 60_000
+TRIES, PAUSE_SECONDS = 200, 0.02
 PATIENCE_MILLISECONDS = 2_000
 """How long emptying the write-ahead log waits for readers."""
 
@@ -121,11 +124,26 @@ def _configure(engine: Engine, begin: str, pragmas: tuple[str, ...]) -> None:
         # The driver must not open transactions of its own: it would begin them deferred.
         connection.isolation_level = None
         for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
+            _set(connection, pragma)
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _set(connection: Any, pragma: str) -> None:
+    """Set a pragma; two processes that make one database at the same moment wait for each other.
+
+    Only for changing the journal mode SQLite does not wait by itself, whatever the busy timeout.
+    """
+    for patience in range(TRIES, -1, -1):
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or not patience:
+                raise
+        time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         UsageError: it cannot be read, with the line that is wrong.
     """
-    if not path.is_file():
+    if path.exists() and not path.is_file():
         raise UsageError("the witness policy is no file", place=str(path))
     try:
         with path.open("rb") as file:

@@ -373,7 +373,11 @@ def test_a_checkpoint_that_lacks_cosignatures_says_so_to_scripts(witnessed: tupl
 def test_a_receipt_without_a_published_checkpoint_says_what_is_missing(witnessed: tuple[Home, Pith]) -> None:
     _, pith = witnessed
     result = pith("receipt", 0)
-    assert (result.code, "no cosignature by w" in result.err, "pith checkpoint" in result.err) == (2, True, True)
+    assert (result.code, "no checkpoint was published" in result.err, "pith checkpoint" in result.err) == (
+        2,
+        True,
+        True,
+    )
 
 
 def test_a_checkpoint_is_published_once_its_witness_has_cosigned(witnessed: tuple[Home, Pith], tmp_path: Path) -> None:
