@@ -6,11 +6,10 @@ begin with BEGIN IMMEDIATE, because two transactions that both read the head bef
 
 from __future__ import annotations
 
+import fcntl
 import os
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +26,6 @@ CHECKPOINT_PAGES = 8_000
 """How far the write-ahead log grows (32 MB) before it is copied back: bulk appends wait less often."""
 
 BUSY_MILLISECONDS = 60_000
-TRIES, PAUSE_SECONDS = 200, 0.02
 PATIENCE_MILLISECONDS = 2_000
 """How long emptying the write-ahead log waits for readers."""
 
@@ -94,11 +92,12 @@ def open_sqlite(path: Path, *, durable: bool = True) -> Database:
             the file's consistency, which is enough for what can be rebuilt.
     """
     # Private texts may stand in it; SQLite gives its side files the mode of the database.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     url = f"sqlite:///{path}"
     writer, reader = create_engine(url), create_engine(url)
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
-        _configure(engine, begin, (*_WRITING, f"synchronous={'FULL' if durable else 'NORMAL'}"))
+        _configure(engine, path.parent, begin, (*_WRITING, f"synchronous={'FULL' if durable else 'NORMAL'}"))
     return Database(writer, reader)
 
 
@@ -106,7 +105,7 @@ def open_read_only(path: Path) -> Database:
     """Open an existing SQLite database whose file nothing can be written to from here, not even a repair."""
     address = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(address)
-    _configure(engine, "BEGIN", (*_READING, "cell_size_check=ON"))
+    _configure(engine, path.parent, "BEGIN", (*_READING, "cell_size_check=ON"))
     return Database(engine, engine)
 
 
@@ -118,32 +117,31 @@ def create_tables(database: Database, metadata: MetaData, statements: tuple[str,
             connection.execute(text(statement))
 
 
-def _configure(engine: Engine, begin: str, pragmas: tuple[str, ...]) -> None:
+def _configure(engine: Engine, folder: Path, begin: str, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         # The driver must not open transactions of its own: it would begin them deferred.
         connection.isolation_level = None
-        for pragma in pragmas:
-            _set(connection, pragma)
+        # Changing to the journal mode WAL is the one thing that SQLite does not wait for, whatever the busy timeout:
+        # of two processes that make one database at the same moment, one would fail.
+        with _alone_in(folder):
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
 
-def _set(connection: Any, pragma: str) -> None:
-    """Set a pragma; two processes that make one database at the same moment wait for each other.
-
-    Only for changing the journal mode SQLite does not wait by itself, whatever the busy timeout.
-    """
-    for patience in range(TRIES, -1, -1):
-        try:
-            connection.execute(f"PRAGMA {pragma}")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or not patience:
-                raise
-        time.sleep(PAUSE_SECONDS)
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that open a database in this folder waiting."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -51,6 +51,11 @@ class Registry:
     _anchors: dict[int, Entry] = field(default_factory=dict)
     _confirmations: dict[tuple[bytes, int | None], Confirmation | AnchorError] = field(default_factory=dict)
 
+    @classmethod
+    def named(cls, name: str) -> Registry:
+        """Return a registry of which nothing is known yet; raises InvalidFieldError for what is no registry's name."""
+        return cls(registry_subject(name).removeprefix("pith:registry:"))
+
     @property
     def subject(self) -> str:
         return registry_subject(self.name)

@@ -18,7 +18,6 @@ from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.notes import Verifier, parse_verifier
 from ledger.registry import Registry
 from ledger.store import Store
-from ledger.subjects import registry_subject
 from ops.entry_rows import entry_of_row, relied_on, row_of
 from ops.sparse import SparseTargets, verify_sparse
 from ops.steps import step
@@ -120,7 +119,7 @@ def authority_of(facts: Mapping[str, Any], root: str | None = None, log_key: Ver
         with step("canonical form"):
             return Authority(None, "", (), _key_in_file(facts["log_key"]), pinned=False)
     with step("canonical form"):
-        registry = Registry(registry_subject(facts["registry"])[14:])
+        registry = Registry.named(facts["registry"])
         entries = sorted((entry_of_row(row) for row in facts["key_events"]), key=lambda entry: entry.position)
     return authority_of_events(registry, entries, root, facts.get("root"))
 

@@ -11,6 +11,7 @@ from ledger.errors import LogCorruptedError, UsageError, VerificationError
 from ledger.notes import NoteSignature, Verifier
 from ledger.quorum import Policy
 from ops.home import Home
+from ops.signed_files import read_note
 from ops.whole_files import alone, write_whole
 
 
@@ -96,7 +97,7 @@ def _signed_before(home: Home) -> int:
     path = home.settings.signed_path
     if not path.exists():
         return 0
-    last, store = checkpoints.parse(notes.parse(path.read_bytes()).text), home.store
+    last, store = checkpoints.parse(notes.parse(read_note(path)).text), home.store
     size = store.head().size
     if last.size > size or store.tree.root(last.size) != last.root:
         raise LogCorruptedError(

@@ -33,6 +33,7 @@ from ops.keyfiles import KeyFile, read_key, write_key
 from ops.signing import Signatory, seconds
 from ops.trust import Trust
 from ops.verify import verify_path
+from ops.whole_files import as_file
 from projections import queries
 
 SAMPLES: Final = Path(__file__).parent / "samples"
@@ -175,7 +176,7 @@ def _show(home: Home, subject: str) -> None:
         ("receipt", receipts.receipt(home.store, claim)),
     ):
         path = home.settings.data / f"demonstration.{name}.json"
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        path.write_bytes(as_file(found))
         say("", f"pith verify {path} --root {root}")
         show_checks(verify_path(path, Trust(root)))
     say("", "This paper is made up and its Bitcoin block is a toy (regtest); the other records are real. Look around:")

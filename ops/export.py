@@ -15,8 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from ledger.checkpoint_store import SignedCheckpoint
 from ledger.errors import UsageError
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
@@ -24,6 +22,7 @@ from ledger.store import Store
 from ledger.tiles import ENTRIES, tiles_written
 from ops.authority import identity
 from ops.bundles import MERGE_VERSION
+from ops.whole_files import as_file
 
 EXPORT_TYPE: Final = "pith_ledger_export"
 EXPORT_VERSION: Final = "2.0"
@@ -59,7 +58,7 @@ def export(
         "size": published.size,
         "state_digest": state_digest,
     }
-    (folder / IDENTITY_PATH).write_bytes(msgspec.json.format(msgspec.json.encode(identity(store))) + b"\n")
+    (folder / IDENTITY_PATH).write_bytes(as_file(identity(store)))
     (folder / MANIFEST_PATH).write_text(json.dumps(manifest, indent=2) + "\n")
     (folder / CHECKPOINT_PATH).write_bytes(published.note)
     return manifest

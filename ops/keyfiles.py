@@ -13,7 +13,7 @@ from ledger.errors import InvalidFieldError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.payloads import RegistryName, SignerId
 from ledger.records import Hex64
-from ops.whole_files import sync_folder
+from ops.whole_files import as_file, sync_folder
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,7 +100,7 @@ def _write(path: Path, content: _File | _WitnessFile) -> None:
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+            file.write(as_file(content))
             file.flush()
             os.fsync(file.fileno())
         os.link(unfinished, path)

@@ -20,8 +20,8 @@ from ledger.log_keys import open_log_checkpoint
 from ledger.merkle import NodeReader, tree_root
 from ledger.notes import COSIGNATURE
 from ledger.publication import Publication
+from ledger.registry import Registry
 from ledger.store import Store, create_log
-from ledger.subjects import registry_subject
 from ledger.verified_tiles import VerifiedTiles
 from ops.anchored import check_anchored
 from ops.authority import Authority, authority_of
@@ -30,6 +30,7 @@ from ops.evidence import evidence
 from ops.home import now
 from ops.importers.strict import decode_object
 from ops.settings import Settings
+from ops.signed_files import read_note
 from ops.steps import step
 from ops.trust import Trust, cosigned
 from ops.whole_files import alone, write_whole
@@ -65,7 +66,7 @@ def mirror(
     raw, note = publication.identity(), publication.checkpoint()
     with step("canonical form"):
         identity = decode_object(raw)
-        name = registry_subject(identity["registry"])[14:]
+        name = Registry.named(identity["registry"]).name
     if (settings.keys / "event.json").exists():
         raise UsageError("this folder is a registry's own", place=str(settings.data), cure="choose another folder")
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ class _Following:
 
     def _notes(self) -> list[bytes]:
         newest = self.store.checkpoints.newest()
-        followed = [self.path.read_bytes()] if self.path.exists() else []
+        followed = [read_note(self.path)] if self.path.exists() else []
         return followed + ([newest.note] if newest else [])
 
     def _fork(self, note: bytes, node: NodeReader | None) -> VerificationError:
@@ -179,7 +180,6 @@ class _Following:
 
 def _open(settings: Settings, registry: str) -> Database:
     """Open the mirror's database; make it, with an empty log, where there is none."""
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.ledger_path
     if not path.exists():
         unfinished = path.with_name("ledger.new")

@@ -216,7 +216,7 @@ class Monitor:
                 # A retired key signed what waited here. Left in its place, it would be met again for ever.
                 self._refuse(known, suspect)
             raise
-        path = self._sightings.keep_evidence(file, sizes)
+        path = self._sightings.keep_evidence(file)
         self._refuse(known, suspect)
         message = (
             f"FORK: {self._authority.origin} signed a tree of {sizes[0]} and one of {sizes[1]} entries"

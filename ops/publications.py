@@ -11,10 +11,8 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-import msgspec
 
 from ledger.errors import NotFoundError, SourceUnreadableError, UsageError
 from ledger.merkle import HASH_BYTES
@@ -23,6 +21,7 @@ from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH, Publication
 from ledger.store import Store
 from ledger.tiles import ENTRIES, MAX_ENTRY_BYTES, WIDTH, Tile, pack_entries, unpack_entries, unpack_hashes
 from ops.authority import identity
+from ops.whole_files import as_file
 
 if TYPE_CHECKING:
     from ops.fetching import Fetching
@@ -192,8 +191,3 @@ def _checked(tile: Tile, data: bytes) -> bytes:
     else:
         unpack_hashes(data, tile.width)
     return data
-
-
-def as_file(value: Any) -> bytes:
-    """Return a JSON value as the text of a file."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -18,18 +18,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ledger.errors import LedgerError, UsageError
+from ledger.errors import UsageError
 from ledger.merkle import HASH_BYTES
 from ledger.tiles import HEIGHT, MAX_LEVEL, WIDTH, Tile
 from ledger.verified_tiles import VerifiedTiles
+from ops.evidence_files import keep_evidence
 from ops.importers.strict import decode_object
-from ops.publications import as_file
 from ops.steps import step
-from ops.whole_files import write_whole
+from ops.whole_files import as_file, write_whole
 
 SEEN: Final = "seen"
 KNOWN: Final = "known"
@@ -137,17 +136,9 @@ class Sightings:
 
     # --- evidence --------------------------------------------------------------------------
 
-    def keep_evidence(self, evidence: Mapping[str, Any], sizes: tuple[int, int]) -> Path:
-        """Write a file of evidence beside all others, unless one is about the same checkpoints; return its path."""
-        for number in count(1):
-            again = f"-{number}" if number > 1 else ""
-            path = self._folder / f"evidence-{sizes[0]}-{sizes[1]}{again}.json"
-            if not path.exists():
-                write_whole(path, as_file(evidence))
-            elif not _is_about(path, evidence):
-                continue
-            return path
-        raise AssertionError("count has no end")
+    def keep_evidence(self, evidence: Mapping[str, Any]) -> Path:
+        """Write a file of evidence, unless one is about the same checkpoints; return its path."""
+        return keep_evidence(self._folder, evidence)
 
     def evidence(self) -> list[Path]:
         """Return every file of evidence that was ever written here."""
@@ -183,10 +174,3 @@ def _settle(folder: Path) -> None:
 
 def _created(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CREAT, 0o666)
-
-
-def _is_about(path: Path, evidence: Mapping[str, Any]) -> bool:
-    try:
-        return bool(decode_object(path.read_bytes())["checkpoints"] == evidence["checkpoints"])
-    except (LedgerError, KeyError):
-        return False

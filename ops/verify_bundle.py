@@ -10,7 +10,6 @@ from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
 from ledger.records import Identity, check_digest, check_record
 from ledger.registry import Registry
-from ledger.subjects import registry_subject
 from ops.authority import Authority
 from ops.bundles import MERGE_VERSION, bundle_of
 from ops.entry_rows import PROOFS, entry_of_row, whole
@@ -34,7 +33,7 @@ def verify_bundle(bundle: Mapping[str, Any], trust: Trust) -> list[str]:
             raise UsageError("this bundle follows merge rules that nobody has published", place="merge_version")
         key_events = [entry_of_row(row) for row in bundle["key_events"]]
         entries = [entry_of_row(row) for row in bundle["events"]]
-        registry, size = Registry(registry_subject(bundle["registry"])[14:]), whole(bundle["log_size"])
+        registry, size = Registry.named(bundle["registry"]), whole(bundle["log_size"])
         for entry in (*key_events, *entries):
             if entry.position >= size or entry.event.subject not in (identity.number, registry.subject):
                 raise VerificationError("canonical form", f"position {entry.position} has no place in this bundle")

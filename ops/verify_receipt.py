@@ -12,7 +12,6 @@ from ledger.events import Entry, from_value, parse_stored
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.registry import Registry
 from ledger.signatures import verify_signatures
-from ledger.subjects import registry_subject
 from ledger.verdicts import signer_key
 from ops.authority import Authority, authority_of, authority_of_events
 from ops.entry_rows import entry_of_row, hashes_of_text, whole
@@ -116,7 +115,7 @@ def verify_consistency_file(proof: Mapping[str, Any], trust: Trust) -> list[str]
 def _authority(receipt: Mapping[str, Any], trust: Trust, entry: Entry) -> Authority:
     """Read the receipt's key events; an event of the registry's own stream takes its place among them."""
     with step("canonical form"):
-        registry = Registry(registry_subject(receipt["registry"])[14:])
+        registry = Registry.named(receipt["registry"])
         own = [entry] if entry.event.subject == registry.subject else []
         entries = sorted([*map(entry_of_row, receipt["key_events"]), *own], key=lambda known: known.position)
     return authority_of_events(registry, entries, trust.root, receipt.get("root"))

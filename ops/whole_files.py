@@ -8,6 +8,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -46,3 +49,8 @@ def alone(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def as_file(value: Any) -> bytes:
+    """Return a JSON value as the text of a file."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -20,6 +20,7 @@ from ops.importers.values import normal_orcid
 from ops.keyfiles import KeyFile, read_key, write_key
 from ops.rotation import rotate as rotate_key
 from ops.signing import Signatory
+from ops.whole_files import as_file
 
 
 def register(app: typer.Typer) -> None:
@@ -95,7 +96,7 @@ def keygen(
         say(f"next       pith sign key_registered --key {output} | pith append -")
     else:
         statement_path = output.with_suffix(".statement.json")
-        statement_path.write_bytes(msgspec.json.format(msgspec.json.encode(statement)) + b"\n")
+        statement_path.write_bytes(as_file(statement))
         say(
             f"statement  {statement_path} (public: hand it to the registry)",
             f"next       pith sign key_registered registry @{statement_path}"

@@ -6,17 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from ledger.errors import ForkError
 from ops.checkpointing import read_policy
 from ops.cli.output import Json, progress, settings, show_checks, tell
 from ops.cli.proving import PolicyOption, Root
+from ops.evidence_files import keep_evidence
 from ops.mirror import mirror as follow
 from ops.publications import open_publication
 from ops.trust import Trust
-from ops.whole_files import write_whole
 
 
 def register(app: typer.Typer) -> None:
@@ -37,8 +36,7 @@ def mirror(
         with progress("mirroring", 0) as advance:
             done = follow(open_publication(source), where, trust, advance)
     except ForkError as error:
-        path = folder / "evidence.json"
-        write_whole(path, msgspec.json.format(msgspec.json.encode(error.evidence)) + b"\n")
+        path = keep_evidence(folder, error.evidence)
         error.place = str(path)
         raise
     if json:

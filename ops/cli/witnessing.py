@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json as json_format
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from ledger.errors import UsageError, VerificationError
@@ -16,8 +14,8 @@ from ledger.witness import Contradiction, Witness
 from ops.authority import Authority
 from ops.cli.output import Json, say, settings
 from ops.evidence import evidence as fork_evidence
+from ops.evidence_files import keep_evidence
 from ops.home import now
-from ops.whole_files import write_whole
 from ops.witnessing import open_witness
 
 
@@ -91,9 +89,7 @@ def _write_evidence(served: Witness, folder: Path, logs: list[Verifier]) -> int:
         if value is None:
             say(f"{contradiction.origin} signed two roots for {contradiction.size} entries: give its key with --log")
             continue
-        name = hashlib.sha256(contradiction.origin.encode()).hexdigest()[:8]
-        path = folder / f"evidence-{name}-{contradiction.size}.json"
-        write_whole(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        path = keep_evidence(folder, value)
         say(f"{contradiction.origin} signed two roots for {contradiction.size} entries", f"next  pith verify {path}")
     if not found:
         say("no log showed this witness two histories")

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import LogCorruptedError, NotFoundError
+from ledger.errors import LogCorruptedError, NotFoundError, UsageError
+from ledger.merkle import verify_consistency
 from ops.checkpointing import checkpoint, newest
 from ops.home import Home, open_home
+from ops.mirror import mirror
+from ops.publications import StorePublication
+from ops.settings import Settings
+from ops.trust import Trust
 from tests.ops.homes import a_home, a_line, as_lines, imported
 
 
@@ -64,3 +69,36 @@ def test_a_restored_old_backup_is_never_signed_for(home: Home, tmp_path: Path, p
         checkpoint(restored)
     assert restored.store.checkpoints.newest() == before
     restored.close()
+
+
+def test_a_registry_is_restored_from_a_mirror_and_goes_on_with_its_keys(home: Home, tmp_path: Path) -> None:
+    imported(home, as_lines([a_line(1), a_line(2)]))
+    before = checkpoint(home).checkpoint
+    restored = Settings(tmp_path / "restored", home.settings.base_url)
+    mirror(StorePublication(home.store), restored, Trust(), lambda _: None, home.clock)
+    shutil.copytree(home.settings.keys, restored.keys)
+    shutil.copy(home.settings.signed_path, restored.signed_path)
+    restored.followed_path.unlink()
+    again = open_home(restored, home.clock, home.random)
+    assert imported(again, as_lines([a_line(1), a_line(3)])).created == 1
+    after = checkpoint(again).checkpoint
+    proof = again.store.tree.consistency_proof(before.size, after.size)
+    verify_consistency(before.size, after.size, before.root, after.root, proof)
+    again.close()
+
+
+@pytest.mark.parametrize("name", ["signed", "following"])
+def test_a_damaged_file_of_what_was_signed_is_named(home: Home, tmp_path: Path, name: str) -> None:
+    checkpoint(home)
+    settings = Settings(tmp_path / "mirror", home.settings.base_url)
+    mirror(StorePublication(home.store), settings, Trust(), lambda _: None, home.clock)
+    path = home.settings.signed_path if name == "signed" else settings.followed_path
+    path.write_bytes(b"nothing that was ever signed")
+    publication = StorePublication(home.store)
+    refusing = {
+        "signed": lambda: checkpoint(home),
+        "following": lambda: mirror(publication, settings, Trust(), lambda _: None, home.clock),
+    }
+    with pytest.raises(UsageError, match="this file is damaged") as refused:
+        refusing[name]()
+    assert refused.value.place == str(path)

@@ -22,7 +22,7 @@ from ledger.notes import ED25519, Verifier
 from ops.authority import Authority
 from ops.entry_rows import hashes_to_text
 from ops.evidence import evidence, verify_evidence
-from ops.publications import as_file
+from ops.whole_files import as_file
 from tests.builders import World, key
 from tests.logs import Log
 from tests.ops.forks import NEXT_LOG_KEY, authority, beginning, grown, root_of, signed, with_next_key

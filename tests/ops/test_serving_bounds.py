@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from ops.serving import MAX_CONNECTIONS
+from ops.serving import MAX_CONNECTIONS, REQUEST_SECONDS
 from tests.processes import Pith
 
 
@@ -32,6 +32,22 @@ def test_connections_beyond_the_limit_are_closed_at_once_and_one_that_ends_makes
             held[0].settimeout(60)
             assert held[0].recv(15) == b"HTTP/1.1 200 OK"
         assert httpx.get(f"{address}/checkpoint", timeout=60).status_code == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def test_a_connection_that_does_not_say_what_it_wants_is_closed(tmp_path: Path) -> None:
+    pith = Pith.at(tmp_path / "data")
+    pith.fine("init", "press.example")
+    process = pith.start("serve", "--port", 0, "--json")
+    try:
+        assert process.stdout is not None
+        host, port = json.loads(process.stdout.readline())["address"].removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as silent:
+            silent.sendall(b"GET /checkpoint HTTP/1.1\r\n")
+            silent.settimeout(REQUEST_SECONDS * 6)
+            assert _is_closed(silent)
     finally:
         process.terminate()
         process.communicate(timeout=60)
