@@ -19,22 +19,24 @@ from api.addresses import served
 from ledger.commitments import Disclosure
 from ledger.events import Event
 from ledger.keys import Role, SecretKey
+from ledger.proofs import receipts
+from ledger.proofs.trust import Trust
 from ledger.registry import DEFAULT_POLICY
+from ledger.signing import HeldKey, Signatory
 from ledger.store import Submission
 from ledger.subjects import registry_subject
-from ops import bundles, receipts, regtest
+from ledger.times import seconds
+from ops import regtest
 from ops.checkpointing import newest
 from ops.cli.output import say, settings, show_checks
 from ops.cli.reading import show_record
 from ops.home import Home, create_home, now, open_home
 from ops.importers import files
 from ops.importers.run import Report, import_sources
-from ops.keyfiles import KeyFile, read_key, write_key
-from ops.signing import Signatory, seconds
-from ops.trust import Trust
+from ops.keyfiles import read_key, write_key
 from ops.verify import verify_path
 from ops.whole_files import as_file
-from projections import queries
+from projections import bundles, queries
 
 SAMPLES: Final = Path(__file__).parent / "samples"
 NAME: Final = "demo.registry"
@@ -143,7 +145,7 @@ def _person(home: Home, name: str, signer_id: str, role: Role) -> Signatory:
     """Make somebody's key, where there is none, and register it the way their role asks for."""
     path = home.settings.keys / f"demo-{name}.json"
     if not path.exists():
-        write_key(path, KeyFile(SecretKey(os.urandom(32)), home.store.registry_name, signer_id, role))
+        write_key(path, HeldKey(SecretKey(os.urandom(32)), home.store.registry_name, signer_id, role))
     person = Signatory(read_key(path), now, os.urandom)
     if home.store.registry().keys.find(person.key.key_id) is None:
         signer = person if role == "contributor" else home.signatory("event")

@@ -17,11 +17,11 @@ from ledger.keyring import NOW
 from ledger.keys import key_id
 from ledger.merkle import HASH_BYTES, NodeReader, consistency_proof, tree_root, verify_consistency
 from ledger.notes import Verifier, decode_base64
+from ledger.proofs.authority import Authority, authority_of
+from ledger.proofs.entry_rows import hashes_of_text, hashes_to_text
+from ledger.proofs.steps import step
 from ledger.registry import Registry
-from ops.authority import Authority, authority_of
-from ops.entry_rows import hashes_of_text, hashes_to_text
-from ops.steps import step
-from projections.judged import instant
+from ledger.times import instant
 
 EVIDENCE_TYPE: Final = "pith_fork_evidence"
 EVIDENCE_VERSION: Final = "1.0"

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from ledger.checkpoint_store import SignedCheckpoint
 from ledger.errors import UsageError
+from ledger.proofs.authority import identity
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store
 from ledger.tiles import ENTRIES, tiles_written
-from ops.authority import identity
-from ops.bundles import MERGE_VERSION
 from ops.whole_files import as_file
+from projections.bundles import MERGE_VERSION
 
 EXPORT_TYPE: Final = "pith_ledger_export"
 EXPORT_VERSION: Final = "2.0"

@@ -14,11 +14,11 @@ from ledger.database import Database, open_sqlite
 from ledger.errors import StoreError, SubmissionError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.registry import DEFAULT_POLICY
+from ledger.signing import HeldKey, Randomness, Signatory, foreign_key
 from ledger.store import Appended, Clock, Store, Submission, create_log
 from ledger.subjects import registry_subject
-from ops.keyfiles import KeyFile, read_key, write_key
+from ops.keyfiles import read_key, write_key
 from ops.settings import Settings
-from ops.signing import Randomness, Signatory, foreign_key
 from projections.runner import Runner, open_projections
 
 PUBLISHED_KEYS: Final = (
@@ -135,7 +135,7 @@ def create_home(settings: Settings, name: str, clock: Clock = now, random: Rando
     for role in OWN_ROLES:
         path = settings.keys / f"{role}.json"
         if not path.exists():
-            write_key(path, KeyFile(SecretKey(random(32)), name, f"registry:{name}", role))
+            write_key(path, HeldKey(SecretKey(random(32)), name, f"registry:{name}", role))
         elif read_key(path).registry != name:
             raise UsageError("this key belongs to another registry", place=str(path), cure="use an empty folder")
     # The log appears under its name only once it begins with its root.

@@ -13,6 +13,7 @@ from ledger.errors import InvalidFieldError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.payloads import RegistryName, SignerId
 from ledger.records import Hex64
+from ledger.signing import HeldKey
 from ops.whole_files import as_file, sync_folder
 
 
@@ -36,16 +37,6 @@ _Content = TypeVar("_Content", _File, _WitnessFile)
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFile:
-    """A key and whose it is; `registry` is the registry it is meant for."""
-
-    key: SecretKey
-    registry: str
-    signer_id: str
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
 class WitnessKeyFile:
     """A witness's key and name."""
 
@@ -53,7 +44,7 @@ class WitnessKeyFile:
     name: str
 
 
-def write_key(path: Path, found: KeyFile) -> None:
+def write_key(path: Path, found: HeldKey) -> None:
     """Write a key file that only its owner can read.
 
     Raises:
@@ -75,7 +66,7 @@ def write_witness_key(path: Path, found: WitnessKeyFile) -> None:
     _write(path, _WitnessFile("pith_witness_key", found.name, found.key.public_key.hex(), found.key.seed().hex()))
 
 
-def read_key(path: Path) -> KeyFile:
+def read_key(path: Path) -> HeldKey:
     """Read a key file.
 
     Raises:
@@ -83,7 +74,7 @@ def read_key(path: Path) -> KeyFile:
         InvalidFieldError: it is not a key file.
     """
     content, key = _read(path, _File, "make one with `pith keygen`")
-    return KeyFile(key, content.registry, content.signer_id, content.role)
+    return HeldKey(key, content.registry, content.signer_id, content.role)
 
 
 def read_witness_key(path: Path) -> WitnessKeyFile:

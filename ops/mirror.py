@@ -19,20 +19,20 @@ from ledger.errors import ForkError, LogCorruptedError, UsageError, Verification
 from ledger.log_keys import open_log_checkpoint
 from ledger.merkle import NodeReader, tree_root
 from ledger.notes import COSIGNATURE
+from ledger.proofs.authority import Authority, authority_of
+from ledger.proofs.steps import step
+from ledger.proofs.trust import Trust, cosigned
 from ledger.publication import Publication
 from ledger.registry import Registry
 from ledger.store import Store, create_log
 from ledger.verified_tiles import VerifiedTiles
 from ops.anchored import check_anchored
-from ops.authority import Authority, authority_of
 from ops.copying import PrefixError, Progress, copy
 from ops.evidence import evidence
 from ops.home import now
 from ops.importers.strict import decode_object
 from ops.settings import Settings
 from ops.signed_files import read_note
-from ops.steps import step
-from ops.trust import Trust, cosigned
 from ops.whole_files import alone, write_whole
 
 

@@ -15,15 +15,15 @@ from typing import Final, NamedTuple
 from ledger.errors import LedgerError, NotFoundError, SourceUnreadableError, UsageError, VerificationError
 from ledger.merkle import NodeReader, tree_root
 from ledger.notes import Verifier
+from ledger.proofs.authority import Authority, authority_of
+from ledger.proofs.steps import step
 from ledger.publication import Publication
+from ledger.times import instant
 from ledger.verified_tiles import VerifiedTiles
-from ops.authority import Authority, authority_of
 from ops.evidence import evidence
 from ops.importers.strict import decode_object
 from ops.observing import Observation, Status
 from ops.sightings import KNOWN, REFUSED, SEEN, Sighting, Sightings
-from ops.steps import step
-from projections.judged import instant
 
 NO_EVIDENCE: Final = "there is no evidence to keep: only what the log signed and proves can be held against it"
 

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from ledger.errors import NotFoundError, SourceUnreadableError, UsageError
 from ledger.merkle import HASH_BYTES
 from ledger.notes import MAX_NOTE_BYTES
+from ledger.proofs.authority import identity
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH, Publication
 from ledger.store import Store
 from ledger.tiles import ENTRIES, MAX_ENTRY_BYTES, WIDTH, Tile, pack_entries, unpack_entries, unpack_hashes
-from ops.authority import identity
 from ops.whole_files import as_file
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ledger.errors import KeyNotValidError, UsageError
 from ledger.keys import Role, SecretKey
+from ledger.signing import HeldKey, Signatory
 from ledger.store import Submission
 from ops.home import OWN_ROLES, Home
-from ops.keyfiles import KeyFile, read_key, write_key
-from ops.signing import Signatory
+from ops.keyfiles import read_key, write_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ def rotate(home: Home, role: Role) -> Rotated:
     path, waiting = home.settings.keys / f"{role}.json", home.settings.keys / f"{role}.next.json"
     current = home.signatory(role)
     if not waiting.exists():
-        file = current.file
-        write_key(waiting, KeyFile(SecretKey(home.random(32)), file.registry, file.signer_id, role))
+        file = current.held
+        write_key(waiting, HeldKey(SecretKey(home.random(32)), file.registry, file.signer_id, role))
     successor = Signatory(read_key(waiting), home.clock, home.random)
     registry, now = home.store.registry(), home.clock()
     if registry.keys.find(successor.key.key_id) is None:

@@ -23,11 +23,11 @@ from typing import Any, Final, NamedTuple
 
 from ledger.errors import UsageError
 from ledger.merkle import HASH_BYTES
+from ledger.proofs.steps import step
 from ledger.tiles import HEIGHT, MAX_LEVEL, WIDTH, Tile
 from ledger.verified_tiles import VerifiedTiles
 from ops.evidence_files import keep_evidence
 from ops.importers.strict import decode_object
-from ops.steps import step
 from ops.whole_files import as_file, write_whole
 
 SEEN: Final = "seen"

@@ -13,18 +13,18 @@ from typing import Any, Final
 from ledger import tlog_proof
 from ledger.errors import UsageError, VerificationError
 from ledger.keys import check_public_key, decode_signature, fingerprint, key_id, verify_receipt
+from ledger.proofs.receipts import CONSISTENCY_TYPE, RECEIPT_TYPE
+from ledger.proofs.steps import step
+from ledger.proofs.trust import Trust
+from ledger.proofs.verify_receipt import verify_consistency_file, verify_inclusion_file, verify_receipt_file
 from ledger.records import check_digest, check_texts, snapshot_sha256
 from ledger.signatures import parse_receipt
-from ops.bundles import BUNDLE_TYPE
 from ops.evidence import EVIDENCE_TYPE, verify_evidence
 from ops.home import PUBLISHED_KEYS
 from ops.importers.strict import decode_object
-from ops.receipts import CONSISTENCY_TYPE, RECEIPT_TYPE
-from ops.steps import step
-from ops.trust import Trust
-from ops.verify_bundle import record_identity, verify_bundle
 from ops.verify_export import verify_export
-from ops.verify_receipt import verify_consistency_file, verify_inclusion_file, verify_receipt_file
+from projections.bundles import BUNDLE_TYPE
+from projections.verify_bundle import record_identity, verify_bundle
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 EXCERPT: Final = 600

@@ -14,21 +14,21 @@ import msgspec
 from ledger.database import open_sqlite
 from ledger.errors import NotFoundError, UsageError, VerificationError
 from ledger.log_keys import open_log_checkpoint
+from ledger.proofs.authority import Authority, authority_of, identity
+from ledger.proofs.entry_rows import whole
+from ledger.proofs.steps import step
+from ledger.proofs.trust import Trust, cosigned
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store, create_log
 from ledger.subjects import registry_subject
 from ledger.tiles import parse_tile_path, width_of
 from ledger.verified_tiles import VerifiedTiles
 from ops.anchored import check_anchored
-from ops.authority import Authority, authority_of, identity
-from ops.bundles import MERGE_VERSION
 from ops.copying import Progress, copy
-from ops.entry_rows import whole
 from ops.export import EXPORT_TYPE, EXPORT_VERSION, MANIFEST_PATH
 from ops.importers.strict import decode_object
 from ops.publications import FolderPublication
-from ops.steps import step
-from ops.trust import Trust, cosigned
+from projections.bundles import MERGE_VERSION
 from projections.rebuild import replay
 
 MAX_MANIFEST_BYTES: Final = 1 << 16

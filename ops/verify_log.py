@@ -8,11 +8,11 @@ from concurrent.futures import Executor
 from ledger.errors import NotFoundError, VerificationError
 from ledger.events import leaf_data
 from ledger.merkle import Frontier, leaf_hash
+from ledger.proofs.authority import authority_of_events
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.verification import Head, verify_entries, verify_signers
 from ops.anchored import check_anchored
-from ops.authority import authority_of_events
 
 PAGE = 1_000
 Advance = Callable[[int], None]

@@ -11,9 +11,9 @@ from ledger.database import Database, open_sqlite
 from ledger.errors import StoreError, UsageError
 from ledger.keys import SecretKey
 from ledger.notes import Verifier
+from ledger.signing import Randomness
 from ledger.witness import Witness, create_witness
 from ops.keyfiles import WitnessKeyFile, read_witness_key, write_witness_key
-from ops.signing import Randomness
 
 KEY: Final = "witness-key.json"
 MEMORY: Final = "witness.db"

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from ledger.events import Entry
-from projections.judged import Judged, Judgement, instant
+from ledger.times import instant
+from projections.judged import Judged, Judgement
 from projections.status import attestation_state, author_claims, graph_block, newest_graph, verification_status
 from projections.summary import SUMMARISED, equivocations, event_summary
 

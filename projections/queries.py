@@ -17,11 +17,12 @@ from sqlalchemy import Connection, Row, and_, select, text
 from ledger.database import Database
 from ledger.errors import AmbiguousError, InvalidFieldError, NotFoundError
 from ledger.keyring import NOW
+from ledger.record_state import fold
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.subjects import Alias, interpret, is_number, parse_suffix
 from projections.document import document
-from projections.judged import Judged, fold, judge
+from projections.judged import Judged, judge
 from projections.projectors import ALIASES, CITATIONS, RECORDS
 from projections.runner import CURSORS
 

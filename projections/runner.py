@@ -17,11 +17,12 @@ from ledger.database import Database, create_tables
 from ledger.errors import ProjectionError, StoreError
 from ledger.events import Entry
 from ledger.payloads import IdentityEvidence, KeyRevoked, PolicySet
+from ledger.record_state import RecordState, fold
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.subjects import is_number
 from ledger.tables import table_of
-from projections.judged import RecordState, fold, judge
+from projections.judged import judge
 from projections.projectors import PROJECTORS, RECORD_SIGNERS, RECORDS, SEARCH_ROWS, Projector, Row
 from projections.tables import SEARCH_INDEX, CursorRow, LogRow, ProjectionTable
 

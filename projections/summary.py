@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ledger.events import ATTESTATIONS, CHALLENGES, FINDINGS, Entry
-from projections.judged import Judged, instant
+from ledger.times import instant
+from projections.judged import Judged
 from projections.status import artefacts, person
 
 SUMMARISED: Final = ATTESTATIONS + CHALLENGES + FINDINGS

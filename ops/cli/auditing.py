@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from ledger.proofs.trust import Trust
 from ops.audit import Audit, audit_home
 from ops.cli.output import Json, progress, settings, show_checks, tell
 from ops.cli.proving import Root
 from ops.home import now
-from ops.trust import Trust
 from ops.verify_export import verify_export
 
 

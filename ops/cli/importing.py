@@ -11,13 +11,13 @@ import typer
 
 from ledger.errors import UnknownKeyError
 from ledger.keys import fingerprint
+from ledger.signing import foreign_key
 from ledger.store import Submission
 from ops.cli.output import Json, KeyOption, keys_of, opened, progress, say, tell
 from ops.home import Home
 from ops.importers import files
 from ops.importers.files import Source
 from ops.importers.run import Report, import_sources
-from ops.signing import foreign_key
 from projections.runner import Runner
 
 ENOUGH_FOR_TENTHS = 10_000

@@ -13,13 +13,13 @@ from ledger.errors import InvalidFieldError, UsageError
 from ledger.keys import ROLES, SecretKey
 from ledger.log_keys import log_verifier
 from ledger.payloads import SignerId
+from ledger.signing import HeldKey, Signatory
 from ledger.subjects import registry_subject
 from ops.cli.output import Json, opened, say, settings, tell
 from ops.home import OWN_ROLES, create_home, now
 from ops.importers.values import normal_orcid
-from ops.keyfiles import KeyFile, read_key, write_key
+from ops.keyfiles import read_key, write_key
 from ops.rotation import rotate as rotate_key
-from ops.signing import Signatory
 from ops.whole_files import as_file
 
 
@@ -85,7 +85,7 @@ def keygen(
         with opened() as home:
             registry = home.store.registry_name
     registry_subject(registry)  # refuses what is no registry's name before a file is made
-    file = KeyFile(SecretKey(os.urandom(32)), registry, signer_id, role)
+    file = HeldKey(SecretKey(os.urandom(32)), registry, signer_id, role)
     write_key(output, file)
     statement = Signatory(read_key(output), now, os.urandom).statement()
     if json:

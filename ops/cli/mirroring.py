@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from ledger.errors import ForkError
+from ledger.proofs.trust import Trust
 from ops.checkpointing import read_policy
 from ops.cli.output import Json, progress, settings, show_checks, tell
 from ops.cli.proving import PolicyOption, Root
 from ops.evidence_files import keep_evidence
 from ops.mirror import mirror as follow
 from ops.publications import open_publication
-from ops.trust import Trust
 
 
 def register(app: typer.Typer) -> None:

@@ -11,16 +11,16 @@ from ledger.errors import UsageError
 from ledger.events import Entry
 from ledger.merkle import MAX_SIZE
 from ledger.notes import Verifier, parse_verifier
-from ops import bundles, receipts
+from ledger.proofs import receipts
+from ledger.proofs.trust import Trust
 from ops import export as exports
 from ops.checkpointing import checkpoint as make_checkpoint
 from ops.checkpointing import newest, read_policy
 from ops.cli.output import Json, KeyOption, keys_of, opened, progress, say, show_checks, tell, write_out
 from ops.cli.reading import Subject
 from ops.home import Home
-from ops.trust import Trust
 from ops.verify import verify_path
-from projections import queries
+from projections import bundles, queries
 from projections.rebuild import replay
 
 Root = Annotated[str | None, typer.Option("--root", help="The event id the log must begin with (sha256:…).")]

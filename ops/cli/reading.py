@@ -13,11 +13,11 @@ from api.addresses import served
 from ledger.errors import NotFoundError
 from ledger.events import Entry
 from ledger.registry import Registry
+from ledger.times import instant
 from ledger.verdicts import Verdict
 from ops.cli.output import AsOf, Json, console, opened, plain, position_of, say, tell
 from ops.home import Home
 from projections import queries
-from projections.judged import instant
 
 Subject = Annotated[str, typer.Argument(help="A Pith Number, a part of its suffix, or an alias (arXiv id, DOI, …).")]
 

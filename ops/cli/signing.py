@@ -15,12 +15,12 @@ from ledger.canonical import MAX_EVENT_BYTES
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
 from ledger.errors import InvalidFieldError, LedgerError, NotJsonError, SubmissionError, UsageError
 from ledger.events import Event, from_value
+from ledger.signing import Signatory
 from ledger.store import Outcome, Submission
 from ledger.subjects import is_number
 from ops.cli.output import Json, opened, read_argument, say, tell
 from ops.home import Home, now
 from ops.keyfiles import read_key
-from ops.signing import Signatory
 from projections.queries import resolve
 
 MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 8 * MAX_TEXT_BYTES

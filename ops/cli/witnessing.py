@@ -10,8 +10,8 @@ import typer
 
 from ledger.errors import UsageError, VerificationError
 from ledger.notes import Verifier, parse_verifier
+from ledger.proofs.authority import Authority
 from ledger.witness import Contradiction, Witness
-from ops.authority import Authority
 from ops.cli.output import Json, say, settings
 from ops.evidence import evidence as fork_evidence
 from ops.evidence_files import keep_evidence

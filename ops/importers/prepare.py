@@ -15,10 +15,10 @@ from ledger.errors import LedgerError, SubmissionError
 from ledger.events import Entry, Event
 from ledger.keyring import KeyHistory
 from ledger.signatures import issue_receipt, verify_signatures
+from ledger.signing import Signatory
 from ops.home import Home
 from ops.importers.drafts import Draft
 from ops.importers.files import Source, worked_out
-from ops.signing import Signatory
 
 
 @dataclass(frozen=True, slots=True)

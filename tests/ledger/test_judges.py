@@ -32,10 +32,10 @@ from ledger.merkle import (
     verify_inclusion,
 )
 from ledger.notes import ED25519, Verifier, parse_verifier
+from ledger.proofs import receipts
 from ledger.tiles import ENTRIES, Tile, unpack_entries
 from ledger.verified_tiles import VerifiedTiles
 from ledger.witnessing import AddCheckpoint
-from ops import receipts
 from ops.export import export
 from ops.home import Home
 from tests.builders import key

@@ -11,9 +11,9 @@ from typing import Any
 from ledger.events import Entry, Event, leaf_data
 from ledger.log_keys import log_origin
 from ledger.merkle import consistency_proof, inclusion_proof, leaf_hash, root_of
+from ledger.proofs import receipts
+from ledger.proofs.entry_rows import hashes_to_text, row_of
 from ledger.tiles import ENTRIES, HEIGHT, WIDTH, pack_entries, pack_hashes, tiles_written
-from ops import receipts
-from ops.entry_rows import hashes_to_text, row_of
 from tests.builders import World
 from tests.logs import Log
 from tests.ops.false_notes import a_note

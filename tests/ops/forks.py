@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.checkpoint_store import SignedCheckpoint
-from ops.authority import Authority, authority_of, identity
+from ledger.proofs.authority import Authority, authority_of, identity
 from tests.builders import ALICE, Who, World, key
 from tests.logs import Log
 

@@ -20,12 +20,13 @@ from ledger.events import Entry, Event
 from ledger.keys import SecretKey
 from ledger.log_keys import log_verifier
 from ledger.notes import COSIGNATURE, Verifier
+from ledger.proofs import receipts
+from ledger.proofs.trust import Trust
 from ledger.quorum import Policy
 from ledger.quorum import parse as parse_policy
-from ops import bundles, receipts
 from ops.export import export
-from ops.trust import Trust
 from ops.verify import verify_path
+from projections import bundles
 from projections.queries import record_as_of
 from projections.rebuild import replay
 from tests.builders import ALICE, BOB, CHECKER, MODERATOR, NUMBER, OPENED, Who, World, key

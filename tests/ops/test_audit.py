@@ -18,8 +18,8 @@ from ledger.events import TYPES
 from ledger.keys import SecretKey
 from ledger.log_keys import log_origin
 from ledger.store import Store
+from ledger.times import seconds
 from ops.audit import Audit, audit_home
-from ops.signing import seconds
 from projections.runner import Runner
 from tests.builders import ALICE, REGISTRY, SALT_TEXT, Who, World, contributor, key
 from tests.ops.audited import Ledger, a_ledger, admit, checkpoint, refusal

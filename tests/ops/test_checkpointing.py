@@ -10,12 +10,12 @@ import pytest
 
 from ledger.errors import LogCorruptedError, NotFoundError, UsageError
 from ledger.merkle import verify_consistency
+from ledger.proofs.trust import Trust
 from ops.checkpointing import checkpoint, newest
 from ops.home import Home, open_home
 from ops.mirror import mirror
 from ops.publications import StorePublication
 from ops.settings import Settings
-from ops.trust import Trust
 from tests.ops.homes import a_home, a_line, as_lines, imported
 
 

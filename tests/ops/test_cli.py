@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ledger.database import open_sqlite
-from projections.judged import instant
+from ledger.times import instant
 from tests.ops.story import ORCID, TEXTS, Story, told
 from tests.processes import Pith
 

@@ -16,13 +16,13 @@ from ledger import notes, tlog_proof
 from ledger.checkpoints import parse as parse_checkpoint
 from ledger.keys import SecretKey
 from ledger.notes import Verifier
+from ledger.signing import HeldKey, Signatory
 from ledger.store import Submission
 from ops.home import Home, create_home, now
 from ops.importers import files
 from ops.importers.run import Report, import_sources
-from ops.keyfiles import KeyFile, write_key
+from ops.keyfiles import write_key
 from ops.settings import Settings
-from ops.signing import Signatory
 from tests.builders import REGISTRY, key
 from tests.ops.homes import BASE_URL, a_line, as_lines
 from tests.ops.proofs import NO_ROOT, WITNESS, WITNESS_KEY, files_of
@@ -39,7 +39,7 @@ def made(folder: Path) -> Home:
     paper.write_bytes(as_lines([a_line(1)]))
     import_sources(home, files.sources(paper), Report(), lambda _: None)
     number = files.draft_from_json(paper.read_bytes()).subject
-    alice = Signatory(KeyFile(ALICE, REGISTRY, "name:alice", "contributor"), now, os.urandom)
+    alice = Signatory(HeldKey(ALICE, REGISTRY, "name:alice", "contributor"), now, os.urandom)
     registration, _ = alice.sign("key_registered", "registry", alice.statement())
     claim, texts = alice.sign("author_attestation", number, {"author_name": "Alice", "statement": STATEMENT})
     home.append([Submission(registration), Submission(claim, texts)])
@@ -85,7 +85,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     verifier = Verifier(f"{REGISTRY}/log", notes.ED25519, bytes.fromhex(public_key)).format()
     size = old["size"]
     found = Office(folder, pith, root, verifier, claim.id_text, claim.subject, (size, size + 1), {})
-    second = Signatory(KeyFile(ALICE, REGISTRY, "name:alice", "contributor"), now, os.urandom)
+    second = Signatory(HeldKey(ALICE, REGISTRY, "name:alice", "contributor"), now, os.urandom)
     citation, _ = second.sign(
         "citation_signature", claim.subject, {"citing": "arxiv:2606.00002", "relationship": "supports"}
     )
@@ -416,7 +416,7 @@ def test_the_view_of_the_time_before_a_revocation_is_the_one_shown_then(tmp_path
     pith = Pith.at(tmp_path / "data")
     shown: Any = pith.fine("show", number, "--json").json
     path = tmp_path / "alice.json"
-    write_key(path, KeyFile(SecretKey(ALICE.seed()), REGISTRY, "name:alice", "contributor"))
+    write_key(path, HeldKey(SecretKey(ALICE.seed()), REGISTRY, "name:alice", "contributor"))
     payload = {"key_id": ALICE.key_id, "compromised_from": "2020-01-01T00:00:00Z"}
     line = pith.fine("sign", "key_revoked", "registry", json.dumps(payload), "--key", path).out
     pith.fine("append", "-", given=line)

@@ -14,13 +14,13 @@ import pytest
 
 from ledger.events import Event, sign
 from ledger.keys import SecretKey
+from ledger.signing import HeldKey, Signatory
 from ledger.store import Submission
 from ops.home import create_home, now
 from ops.importers import files
 from ops.importers.run import Report, import_sources
-from ops.keyfiles import KeyFile, read_key, write_key
+from ops.keyfiles import read_key, write_key
 from ops.settings import Settings
-from ops.signing import Signatory
 from tests.builders import HASH, REGISTRY, World, key, nonce, seal, secret
 from tests.ops.homes import BASE_URL, a_line, as_lines
 from tests.processes import Pith, Result
@@ -41,8 +41,8 @@ class Desk:
         import_sources(home, files.sources(paper), Report(), lambda _: None)
         self.number = files.draft_from_json(paper.read_bytes()).subject
         self.key = folder / "alice.json"
-        write_key(self.key, KeyFile(SecretKey(ALICE.seed()), REGISTRY, "name:alice", "contributor"))
-        self.alice = Signatory(KeyFile(ALICE, REGISTRY, "name:alice", "contributor"), now, os.urandom)
+        write_key(self.key, HeldKey(SecretKey(ALICE.seed()), REGISTRY, "name:alice", "contributor"))
+        self.alice = Signatory(HeldKey(ALICE, REGISTRY, "name:alice", "contributor"), now, os.urandom)
         registration, _ = self.alice.sign("key_registered", "registry", self.alice.statement())
         home.append([Submission(registration)])
         home.catch_up()

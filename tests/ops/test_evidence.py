@@ -19,8 +19,8 @@ from ledger.errors import VerificationError
 from ledger.merkle import EMPTY_ROOT, NodeReader
 from ledger.merkle import root_of as tree_root_of
 from ledger.notes import ED25519, Verifier
-from ops.authority import Authority
-from ops.entry_rows import hashes_to_text
+from ledger.proofs.authority import Authority
+from ledger.proofs.entry_rows import hashes_to_text
 from ops.evidence import evidence, verify_evidence
 from ops.whole_files import as_file
 from tests.builders import World, key

@@ -12,10 +12,10 @@ import pytest
 
 from api.addresses import served
 from ledger.errors import TooLargeError
+from ledger.signing import foreign_key
 from ledger.store import Submission
 from ops.home import Home
 from ops.importers.run import Report
-from ops.signing import foreign_key
 from projections import queries
 from tests.builders import OPENED, World, nonce
 from tests.logs import Log

@@ -11,7 +11,7 @@ import pytest
 from ledger.errors import KeyExpiredError, KeyRevokedError
 from ledger.events import Entry, Event
 from ledger.log_keys import log_verifier
-from ops.authority import identity
+from ledger.proofs.authority import identity
 from projections.queries import record_as_of
 from tests.builders import ALICE, BOB, NUMBER, OPENED, OTHER_PAPER, OTHER_RECORD, SUCCESSOR
 from tests.logs import Log

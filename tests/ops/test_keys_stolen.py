@@ -12,7 +12,7 @@ import pytest
 from ledger.errors import VerificationError
 from ledger.events import Entry
 from ledger.log_keys import log_verifier
-from ops.authority import identity
+from ledger.proofs.authority import identity
 from tests.builders import ALICE, BOB, MODERATOR, Who, key
 from tests.logs import Log
 from tests.ops.false_notes import a_note

@@ -11,6 +11,7 @@ import pytest
 
 from ledger.database import open_sqlite
 from ledger.errors import ForkError, SourceUnreadableError, UsageError, VerificationError
+from ledger.proofs.trust import Trust
 from ledger.publication import Publication
 from ledger.store import Store
 from ledger.tiles import ENTRIES, Tile
@@ -19,7 +20,6 @@ from ops.home import open_home
 from ops.mirror import Mirrored, mirror
 from ops.publications import StorePublication
 from ops.settings import Settings
-from ops.trust import Trust
 from projections.rebuild import replay
 from tests.builders import ALICE, Who, World, key
 from tests.logs import Log, Ticking

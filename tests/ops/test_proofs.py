@@ -17,9 +17,9 @@ from ledger.errors import NotFoundError, UsageError
 from ledger.events import Entry
 from ledger.merkle import leaf_hash
 from ledger.notes import Verifier
+from ledger.proofs import receipts
+from ledger.proofs.trust import Trust
 from ledger.tlog_proof import MAX_BYTES, LogProof
-from ops import receipts
-from ops.trust import Trust
 from ops.verify import verify_path
 from tests.builders import World
 from tests.logs import Log

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger.events import Entry, Event
-from ops import bundles, receipts
+from ledger.proofs import receipts
+from projections import bundles
 from projections.queries import judged_as_of
 from tests.logs import Log
 from tests.ops.proofs import a_receipt, an_export, as_read, failed_step, log_key_of, root_of_log, written

@@ -12,10 +12,10 @@ import pytest
 
 from api.log import create_log_app
 from ledger.errors import NotFoundError, SourceUnreadableError, UsageError, VerificationError
+from ledger.proofs.authority import authority_of
 from ledger.publication import Publication
 from ledger.tiles import ENTRIES, Tile, tiles_written
 from ledger.verified_tiles import VerifiedTiles
-from ops.authority import authority_of
 from ops.fetching import Fetching
 from ops.publications import FolderPublication, HttpPublication, StorePublication, open_publication
 from tests.builders import ALICE, Who, key

@@ -20,13 +20,14 @@ from sqlalchemy import select
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure, commit
 from ledger.database import Database, open_sqlite
 from ledger.events import Event
+from ledger.proofs import receipts
+from ledger.proofs.trust import Trust
 from ledger.store import Appended, Store, Submission, create_log
 from ledger.tables import DISCLOSURES
 from ledger.tiles import tiles_written
-from ops import bundles, receipts
 from ops.export import export
-from ops.trust import Trust
 from ops.verify import verify_path
+from projections import bundles
 from projections.queries import record_as_of
 from projections.rebuild import replay, state_digest
 from projections.runner import Runner, open_projections

@@ -10,10 +10,10 @@ import pytest
 from ledger.checkpoints import Checkpoint, issue
 from ledger.errors import VerificationError
 from ledger.log_keys import log_origin
+from ledger.proofs.trust import Trust
 from ops.mirror import mirror
 from ops.publications import FolderPublication, StorePublication
 from ops.settings import Settings
-from ops.trust import Trust
 from ops.verify_export import verify_export
 from ops.verify_log import verify_all, verify_by_checkpoint
 from tests.logs import Log

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import UsageError, VerificationError
+from ledger.proofs.receipts import receipt
+from ledger.proofs.trust import Trust
+from ledger.proofs.verify_receipt import verify_receipt_file
 from ledger.store import Submission
 from ops.checkpointing import checkpoint
 from ops.home import Home
 from ops.keyfiles import read_key
-from ops.receipts import receipt
 from ops.rotation import rotate
-from ops.trust import Trust
-from ops.verify_receipt import verify_receipt_file
 from tests.ops.homes import a_home, a_line, as_lines, imported
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import UsageError
-from ops.trust import Trust
+from ledger.proofs.trust import Trust
 from ops.verify import verify_path
 from tests.builders import NUMBER, World, key
 from tests.logs import Log

@@ -12,10 +12,10 @@ import pytest
 
 from ledger.errors import LedgerError, NotFoundError, UsageError
 from ledger.merkle import HASH_BYTES
+from ledger.proofs.authority import identity
+from ledger.proofs.trust import Trust
 from ledger.tiles import pack_entries, unpack_entries
-from ops.authority import identity
 from ops.export import export
-from ops.trust import Trust
 from ops.verify import verify_path
 from tests.logs import Log
 from tests.ops.false_notes import FALSE_NOTES, FOREIGN_NOTES, STRANGERS_LINES, SpoilNote

@@ -11,7 +11,7 @@ import pytest
 from ledger.errors import LedgerError
 from ledger.events import Event
 from ledger.log_keys import log_verifier
-from ops.trust import Trust
+from ledger.proofs.trust import Trust
 from ops.verify import verify_path
 from tests.builders import World, key
 from tests.forgeries import with_signature

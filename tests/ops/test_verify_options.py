@@ -8,8 +8,8 @@ import pytest
 
 from ledger.errors import UsageError
 from ledger.log_keys import log_verifier
+from ledger.proofs.trust import Trust
 from ledger.quorum import Policy
-from ops.trust import Trust
 from ops.verify import verify_path
 from tests.builders import REGISTRY
 from tests.ops.proofs import a_document, a_log, written

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ledger import records
 from ledger.events import MODERATED, Event
 from ledger.store import Appended
-from ops.signing import seconds
+from ledger.times import seconds
 from tests.builders import (
     ALICE,
     CHECKER,

@@ -10,10 +10,11 @@ from ledger.checkpoints import Checkpoint, issue
 from ledger.events import Event
 from ledger.keyring import NOW, microseconds
 from ledger.log_keys import log_origin
+from ledger.record_state import fold
 from ledger.registry import DEFAULT_POLICY
 from ops import regtest
 from projections.document import document, events
-from projections.judged import Judged, fold, judge
+from projections.judged import Judged, judge
 from projections.status import VerificationStatus, attestation_state, verification_status
 from projections.summary import equivocations, event_summary
 from tests.builders import ALICE, NUMBER, OPENED, SHA256, World

@@ -12,9 +12,9 @@ import pytest
 
 from api.addresses import served
 from ledger.store import Submission
+from ledger.times import instant
 from ops.home import Home
 from projections import queries
-from projections.judged import instant
 from projections.rebuild import rebuild
 from tests.builders import ALICE, BOB, NUMBER, OPENED, SHA256
 from tests.logs import Log

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from ledger.events import TYPES, Entry
 from ledger.keyring import NOW
+from ledger.record_state import RecordState
 from ledger.registry import Registry
 from projections.document import document
-from projections.judged import RecordState, judge
+from projections.judged import judge
 from projections.status import verification_status
 from projections.summary import equivocations, event_summary
 from tests.builders import REGISTRY

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ledger.events import Entry
+from ledger.record_state import fold
 from ledger.registry import Registry
 from ledger.signatures import issue_receipt
-from projections.judged import fold, judge
+from projections.judged import judge
 from projections.status import verification_status
 from tests.builders import (
     ALICE,

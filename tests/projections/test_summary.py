@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.events import Event
-from projections.judged import instant
+from ledger.times import instant
 from tests.builders import ALICE, BOB, CHECKER, HASH, MALLORY, SESSION, SHA256, SUCCESSOR, World
 from tests.logs import Log
 from tests.projections.papers import confirmed_anchor, contradictions, summary

@@ -12,7 +12,7 @@ import pytest
 from ledger.errors import VerificationError
 from ledger.events import Entry, Event
 from ledger.keys import EVENT_DOMAIN
-from ops.trust import Trust
+from ledger.proofs.trust import Trust
 from ops.verify import verify_path
 from tests.builders import ALICE, BOB, MODERATOR, SUCCESSOR, Who, World, as_signer
 from tests.forgeries import another_signature, with_signature

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.errors import UsageError
 from ledger.events import TYPES, Entry
-from ops import receipts
-from ops.trust import Trust
+from ledger.proofs import receipts
+from ledger.proofs.trust import Trust
 from ops.verify import verify_path
 from tests.builders import ALICE, BOB, MODERATOR
 from tests.logs import Log, history

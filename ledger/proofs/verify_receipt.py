@@ -10,17 +10,17 @@ from ledger.checkpoints import open_checkpoint
 from ledger.errors import KeyNotValidError, SubmissionError, UsageError, VerificationError
 from ledger.events import Entry, from_value, parse_stored
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
+from ledger.proofs.authority import Authority, authority_of, authority_of_events
+from ledger.proofs.entry_rows import entry_of_row, hashes_of_text, whole
+from ledger.proofs.receipts import VERSION
+from ledger.proofs.sparse import SparseTargets, verify_sparse
+from ledger.proofs.steps import step
+from ledger.proofs.trust import Trust, cosigned, open_questions
+from ledger.proofs.verify_places import verify_place, verify_places
 from ledger.registry import Registry
 from ledger.signatures import verify_signatures
+from ledger.times import instant
 from ledger.verdicts import signer_key
-from ops.authority import Authority, authority_of, authority_of_events
-from ops.entry_rows import entry_of_row, hashes_of_text, whole
-from ops.receipts import VERSION
-from ops.sparse import SparseTargets, verify_sparse
-from ops.steps import step
-from ops.trust import Trust, cosigned, open_questions
-from ops.verify_places import verify_place, verify_places
-from projections.judged import instant
 
 _MEMBERS = {"receipt_type", "receipt_version", "origin", "registry", "root", "event", "position", "received_at"} | {
     "inclusion_proof",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger.canonical import MAX_INTEGER
 from ledger.errors import LedgerError, VerificationError
 from ledger.events import Entry
-from ops.entry_rows import entry_of_row, hashes_of_text, hashes_to_text, relied_on, row_of, whole
+from ledger.proofs.entry_rows import entry_of_row, hashes_of_text, hashes_to_text, relied_on, row_of, whole
 from tests.builders import ALICE, BOB, MODERATOR, SUCCESSOR, World
 from tests.logs import Log, history
 from tests.ops.proofs import first_of

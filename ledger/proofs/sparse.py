@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from ledger.errors import VerificationError
 from ledger.events import Entry
+from ledger.record_state import RecordState, fold
 from ledger.registry import Registry
 from ledger.verification import Head, verify_entries
-from projections.judged import RecordState, fold
 
 
 class SparseTargets:

@@ -12,11 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from ledger.events import Entry
+from ledger.proofs.entry_rows import relied_on, row_of
+from ledger.proofs.receipts import proven_row
 from ledger.registry import Registry
 from ledger.store import Store
-from ops.entry_rows import relied_on, row_of
-from ops.receipts import proven_row
-from projections.judged import Judged, instant
+from ledger.times import instant
+from projections.judged import Judged
 from projections.queries import judged_as_of
 from projections.status import attestation_state, verification_status
 from projections.summary import equivocations, event_summary

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ledger.commitments import Disclosure, hide
@@ -15,7 +14,7 @@ from ledger.keys import Role, SecretKey, encode_signature
 from ledger.signatures import digest_of
 from ledger.store import Clock
 from ledger.subjects import registry_subject
-from ops.keyfiles import KeyFile
+from ledger.times import seconds
 
 Randomness = Callable[[int], bytes]
 _SIGNER_TYPES: Final[Mapping[Role, str]] = {
@@ -27,16 +26,26 @@ _SIGNER_TYPES: Final[Mapping[Role, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Signatory:
-    """A key file with a clock (microseconds, UTC) and a source of randomness."""
+class HeldKey:
+    """A secret key and whose it is; `registry` is the registry it is meant for."""
 
-    file: KeyFile
+    key: SecretKey
+    registry: str
+    signer_id: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """A held key with a clock (microseconds, UTC) and a source of randomness."""
+
+    held: HeldKey
     clock: Clock
     random: Randomness
 
     @property
     def key(self) -> SecretKey:
-        return self.file.key
+        return self.held.key
 
     def sign(
         self, event_type: str, subject: str, payload: Mapping[str, Any], *, target: str | None = None
@@ -53,11 +62,11 @@ class Signatory:
         rules = TYPES.get(event_type)
         if rules is None:
             raise UnknownTypeError(f"there is no event type {event_type!r}", cure=f"use one of {', '.join(TYPES)}")
-        signer_type = _SIGNER_TYPES.get(self.file.role)
+        signer_type = _SIGNER_TYPES.get(self.held.role)
         if signer_type is None:
-            raise KeyRoleError(f"a {self.file.role} key signs no events")
+            raise KeyRoleError(f"a {self.held.role} key signs no events")
         if subject == "registry":
-            subject = registry_subject(self.file.registry)
+            subject = registry_subject(self.held.registry)
         word = rules.of_registry if subject.startswith("pith:registry:") else rules.of_record
         if target is None:
             if word in (None, "event", "event-or-claim"):
@@ -69,11 +78,11 @@ class Signatory:
             event_type=event_type,
             subject=subject,
             target=target or "",
-            registry=self.file.registry if rules.names_registry or signer_type != "contributor" else None,
+            registry=self.held.registry if rules.names_registry or signer_type != "contributor" else None,
             nonce=self.nonce(),
             created_at=self.now(),
             signer_type=signer_type,
-            signer_id=self.file.signer_id,
+            signer_id=self.held.signer_id,
             payload=hidden,
         )
         return event, disclosures
@@ -81,10 +90,10 @@ class Signatory:
     def statement(self) -> dict[str, Any]:
         """Return the payload of key_registered for this key: its statement, signed by itself."""
         statement = {
-            "registry": self.file.registry,
+            "registry": self.held.registry,
             "public_key": self.key.public_key.hex(),
-            "signer_id": self.file.signer_id,
-            "role": self.file.role,
+            "signer_id": self.held.signer_id,
+            "role": self.held.role,
             "not_before": self.now(),
             "not_after": None,
             "nonce": self.nonce(),
@@ -95,7 +104,7 @@ class Signatory:
     def rotation(self, successor: Signatory) -> dict[str, Any]:
         """Return the payload of key_rotated from this key to another; both sign it."""
         rotation = {
-            "registry": self.file.registry,
+            "registry": self.held.registry,
             "old_key_id": self.key.key_id,
             "statement": successor.statement()["statement"],
             "nonce": self.nonce(),
@@ -112,11 +121,6 @@ class Signatory:
 
     def now(self) -> str:
         return seconds(self.clock())
-
-
-def seconds(microseconds: int) -> str:
-    """Write microseconds since 1970 as `YYYY-MM-DDTHH:MM:SSZ`."""
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def foreign_key(label: str, public_key: str, registry: str, source: str, now: str, nonce: str) -> dict[str, Any]:

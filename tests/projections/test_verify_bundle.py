@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import UsageError
-from ops.trust import Trust
+from ledger.proofs.trust import Trust
 from ops.verify import verify_path
 from tests.builders import World, a_record
 from tests.logs import Log

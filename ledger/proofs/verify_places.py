@@ -9,9 +9,9 @@ from ledger.checkpoints import Checkpoint
 from ledger.errors import VerificationError
 from ledger.events import Entry
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
+from ledger.proofs.entry_rows import entry_of_row, proof_of_row
+from ledger.proofs.steps import step
 from ledger.registry import Registry
-from ops.entry_rows import entry_of_row, proof_of_row
-from ops.steps import step
 
 
 def verify_places(

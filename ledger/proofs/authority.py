@@ -16,11 +16,11 @@ from ledger.events import Entry
 from ledger.keyring import NOW
 from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.notes import Verifier, parse_verifier
+from ledger.proofs.entry_rows import entry_of_row, relied_on, row_of
+from ledger.proofs.sparse import SparseTargets, verify_sparse
+from ledger.proofs.steps import step
 from ledger.registry import Registry
 from ledger.store import Store
-from ops.entry_rows import entry_of_row, relied_on, row_of
-from ops.sparse import SparseTargets, verify_sparse
-from ops.steps import step
 
 IDENTITY_TYPE: Final = "pith_log_identity"
 IDENTITY_VERSION: Final = "1.0"

@@ -13,11 +13,11 @@ from ledger.errors import UsageError
 from ledger.events import Entry
 from ledger.log_keys import log_origin
 from ledger.merkle import NodeReader, consistency_proof, inclusion_proof
+from ledger.proofs.authority import identity
+from ledger.proofs.entry_rows import hashes_to_text, relied_on, row_of
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.tlog_proof import LogProof
-from ops.authority import identity
-from ops.entry_rows import hashes_to_text, relied_on, row_of
 
 RECEIPT_TYPE: Final = "pith_log_receipt"
 CONSISTENCY_TYPE: Final = "pith_consistency_proof"

@@ -8,15 +8,15 @@ from typing import Any
 from ledger import canonical
 from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
+from ledger.proofs.authority import Authority
+from ledger.proofs.entry_rows import PROOFS, entry_of_row, whole
+from ledger.proofs.sparse import SparseTargets, verify_sparse
+from ledger.proofs.steps import step
+from ledger.proofs.trust import Trust, cosigned, open_questions
+from ledger.proofs.verify_places import verify_places
 from ledger.records import Identity, check_digest, check_record
 from ledger.registry import Registry
-from ops.authority import Authority
-from ops.bundles import MERGE_VERSION, bundle_of
-from ops.entry_rows import PROOFS, entry_of_row, whole
-from ops.sparse import SparseTargets, verify_sparse
-from ops.steps import step
-from ops.trust import Trust, cosigned, open_questions
-from ops.verify_places import verify_places
+from projections.bundles import MERGE_VERSION, bundle_of
 from projections.judged import judge
 
 
