@@ -341,3 +341,11 @@ class ProjectionError(LedgerError):
 
     code = "projection"
     default_cure = "run `pith rebuild`"
+
+
+class ProjectionBehindError(ProjectionError):
+    """The projections have not read so far yet."""
+
+    code = "projection-behind"
+    default_cure = "ask again in a moment"
+    retryable = True

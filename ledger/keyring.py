@@ -86,6 +86,19 @@ class KeyHistory:
     _by_fingerprint: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _standing: dict[tuple[int, int], bool] = field(default_factory=dict)
 
+    def copy(self) -> KeyHistory:
+        """Return a history that knows the same and learns on its own from here."""
+        found = KeyHistory(dict(self._registrations))
+        for name, at in self._revocations.items():
+            found._revocations[name] = dict(at)
+        for name, successors in self._rotations.items():
+            found._rotations[name] = dict(successors)
+        for name, proofs in self._proofs.items():
+            found._proofs[name] = dict(proofs)
+        for start, names in self._by_fingerprint.items():
+            found._by_fingerprint[start] = set(names)
+        return found
+
     def add(self, entry: Entry) -> None:
         """Take in one key event or identity evidence; entries of other types are passed over."""
         payload, at, signer = entry.event.payload, entry.position, entry.event.signer

@@ -60,6 +60,11 @@ class Registry:
     def subject(self) -> str:
         return registry_subject(self.name)
 
+    def copy(self) -> Registry:
+        """Return a registry that knows the same and learns on its own from here."""
+        known = dict(self._policies), dict(self._anchors), dict(self._confirmations)
+        return Registry(self.name, self.keys.copy(), *known)
+
     def add(self, entry: Entry) -> None:
         """Take in an entry of the registry's stream; entries of other subjects are passed over."""
         if entry.event.subject != self.subject:

@@ -163,7 +163,9 @@ def _append(
 
 
 def _show(home: Home, subject: str) -> None:
-    document = served(queries.record(home.projections, subject, home.store.registry()), home.settings.base_url)
+    document = served(
+        queries.record(home.projections, subject, home.store.registry().anchored_size()), home.settings.base_url
+    )
     newest(home)
     claim = next(
         entry

@@ -27,6 +27,11 @@ class Settings:
         return self.data / "projections.db"
 
     @property
+    def private_path(self) -> Path:
+        """What the registry knows about people and must be able to forget; never exported."""
+        return self.data / "private.db"
+
+    @property
     def followed_path(self) -> Path:
         """The checkpoint that a mirror is at or on the way to; only a mirror has this file."""
         return self.data / "following"

@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from ledger.events import Entry
-from ledger.proofs.entry_rows import relied_on, row_of
+from ledger.proofs.entry_rows import row_of
 from ledger.proofs.receipts import proven_row
-from ledger.registry import Registry
+from ledger.proofs.stream import Stream
 from ledger.store import Store
 from ledger.times import instant
 from projections.judged import Judged
@@ -26,22 +26,24 @@ BUNDLE_TYPE: Final = "pith_open_graph_bundle"
 MERGE_VERSION: Final = "pith-ledger-merge-1"
 
 
-def bundle(store: Store, subject: str) -> dict[str, Any]:
+def bundle(store: Store, subject: str, stream: Stream | None = None) -> dict[str, Any]:
     """Gather all that the log holds about a paper up to the published checkpoint, and the key events it relies on.
+
+    Args:
+        stream: the registry's stream, where it is at hand and goes as far as that checkpoint.
 
     Raises:
         NotFoundError: no such paper, or no checkpoint was published.
     """
     published = store.checkpoints.published()
-    stream = store.of_registry(0, published.size)
-    registry = Registry(store.registry_name)
-    for entry in stream:
-        registry.add(entry)
+    stream = stream or Stream.read(store, published.size)
+    registry = stream.registry
     judged = judged_as_of(store, subject, published.size, registry)
     entries = [judgement.entry for judgement in judged.judgements]
     # Of the anchors of the log, the greatest decides alone.
     anchors = [anchor] if (anchor := registry.greatest_anchor(published.size)) else []
-    key_events = relied_on([*entries, *anchors], stream, registry.keys.of_role("log", published.size))
+    log_keys = registry.keys.of_role("log", published.size)
+    key_events = stream.relied_on([*entries, *anchors], log_keys, published.size)
     key_events = sorted([*key_events, *anchors], key=lambda entry: entry.position)
     found = bundle_of(judged, key_events)
     with store.tree.nodes() as node:

@@ -82,8 +82,11 @@ def resolve(database: Database, name: str) -> Named:
     raise NotFoundError(f"nothing here is called {name!r}")
 
 
-def record(database: Database, subject: str, registry: Registry) -> Document:
+def record(database: Database, subject: str, anchored_size: int) -> Document:
     """Return the current document of a paper.
+
+    Args:
+        anchored_size: what outside clocks vouch for (`Registry.anchored_size`).
 
     Raises:
         NotFoundError: no such paper.
@@ -96,7 +99,7 @@ def record(database: Database, subject: str, registry: Registry) -> Document:
     if row is None or row.subject != subject:
         raise NotFoundError(f"there is no record of {subject}")
     found: Document = msgspec.json.decode(row.document, type=dict[str, msgspec.Raw])
-    if row.position < registry.anchored_size():
+    if row.position < anchored_size:
         found |= _anchored(found)
     return found
 
@@ -174,6 +177,14 @@ def cursor(database: Database) -> int:
     with database.read() as connection:
         found: int = connection.execute(select(CURSORS.c.cursor).where(CURSORS.c.active).limit(1)).scalar_one()
         return found
+
+
+def standing(database: Database) -> tuple[int, tuple[int, ...]]:
+    """Return the cursor of the active projections, and their generations: two equal answers, two equal views."""
+    with database.read() as connection:
+        statement = select(CURSORS.c.cursor, CURSORS.c.generation).where(CURSORS.c.active)
+        rows = connection.execute(statement.order_by(CURSORS.c.projection)).all()
+    return min((row.cursor for row in rows), default=0), tuple(row.generation for row in rows)
 
 
 def count(database: Database) -> int:

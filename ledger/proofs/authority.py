@@ -13,12 +13,12 @@ from typing import Any, Final
 from ledger.checkpoints import Opened, open_checkpoint
 from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
-from ledger.keyring import NOW
 from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.notes import Verifier, parse_verifier
-from ledger.proofs.entry_rows import entry_of_row, relied_on, row_of
+from ledger.proofs.entry_rows import entry_of_row, row_of
 from ledger.proofs.sparse import SparseTargets, verify_sparse
 from ledger.proofs.steps import step
+from ledger.proofs.stream import Stream
 from ledger.registry import Registry
 from ledger.store import Store
 
@@ -79,26 +79,24 @@ class Authority:
         return f"root: {self.root}, {by}"
 
 
-def identity(store: Store) -> dict[str, Any]:
+def identity(store: Store, stream: Stream | None = None) -> dict[str, Any]:
     """Write the identity of a log: what its stream, as far as it is published, says about its log keys.
 
     Raises:
         NotFoundError: no checkpoint was published.
     """
     published = store.checkpoints.published()
-    stream = store.of_registry(0, published.size)
-    registry = Registry(store.registry_name)
-    for entry in stream:
-        registry.add(entry)
-    keys = registry.keys.of_role("log", NOW)
-    events = relied_on([], stream, keys)
+    stream = stream or Stream.read(store, published.size)
+    keys = stream.registry.keys
+    events = stream.relied_on([], keys.of_role("log", published.size), published.size)
+    opened = open_log_checkpoint(published.note, store.registry_name, keys, before=published.size)
     return {
         "identity_type": IDENTITY_TYPE,
         "identity_version": IDENTITY_VERSION,
         "origin": log_origin(store.registry_name),
         "registry": store.registry_name,
-        "root": stream[0].event.id_text,
-        "log_key": open_log_checkpoint(published.note, store.registry_name, registry.keys).signers[0].format(),
+        "root": stream.entries[0].event.id_text,
+        "log_key": opened.signers[0].format(),
         "key_events": [row_of(entry) for entry in events],
     }
 

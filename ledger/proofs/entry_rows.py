@@ -9,11 +9,8 @@ from typing import Any
 from ledger import canonical
 from ledger.errors import VerificationError
 from ledger.events import Entry, from_value
-from ledger.keyring import Registration
-from ledger.keys import key_id
 from ledger.merkle import HASH_BYTES
 from ledger.notes import decode_base64
-from ledger.payloads import IdentityEvidence, KeyRegistered, KeyRevoked, KeyRotated
 
 PROOFS = ("inclusion_proof", "consistency_proof")
 PLACE = ("position", "received_at", *PROOFS)
@@ -64,48 +61,3 @@ def whole(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= canonical.MAX_INTEGER:
         raise VerificationError("canonical form", f"{str(value)[:40]} is no position, size or time")
     return value
-
-
-def relied_on(entries: Sequence[Entry], stream: Sequence[Entry], others: Iterable[Registration] = ()) -> list[Entry]:
-    """Return the entries of a registry's stream that verdicts about some entries depend on.
-
-    These are the root, every policy, and all events about the keys that the entries speak of or that signed
-    anything among these, receipts and checkpoints included; in order of position.
-
-    Args:
-        others: further keys that matter, such as the log's.
-    """
-    keys = {entry.event.signer.key_id for entry in entries} | {other.key_id for other in others}
-    keys = keys.union(*map(_keys_of, entries))
-    fingerprints = {
-        receipt["public_key_fingerprint"]
-        for entry in entries
-        if isinstance(receipt := entry.event.value["payload"].get("pith_receipt"), Mapping)
-    }
-    found: dict[int, Entry] = {}
-    while True:
-        before = len(found)
-        for entry in stream:
-            concerned = _keys_of(entry)
-            if (
-                entry.position == 0
-                or entry.event.event_type == "policy_set"
-                or concerned & keys
-                or {key[:32] for key in concerned} & fingerprints
-            ):
-                found[entry.position] = entry
-                keys |= concerned | {entry.event.signer.key_id}
-        if len(found) == before:
-            return [found[position] for position in sorted(found)]
-
-
-def _keys_of(entry: Entry) -> set[str]:
-    """Return the keys that an entry of the registry's stream is about."""
-    match entry.event.payload:
-        case KeyRegistered(statement=statement):
-            return {key_id(bytes.fromhex(statement.public_key))}
-        case KeyRotated(rotation=rotation):
-            return {rotation.old_key_id, key_id(bytes.fromhex(rotation.statement.public_key))}
-        case KeyRevoked(key_id=about) | IdentityEvidence(key_id=str() as about):
-            return {about}
-    return set()

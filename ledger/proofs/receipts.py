@@ -14,7 +14,8 @@ from ledger.events import Entry
 from ledger.log_keys import log_origin
 from ledger.merkle import NodeReader, consistency_proof, inclusion_proof
 from ledger.proofs.authority import identity
-from ledger.proofs.entry_rows import hashes_to_text, relied_on, row_of
+from ledger.proofs.entry_rows import hashes_to_text, row_of
+from ledger.proofs.stream import Stream
 from ledger.registry import Registry
 from ledger.store import Store
 from ledger.tlog_proof import LogProof
@@ -24,26 +25,28 @@ CONSISTENCY_TYPE: Final = "pith_consistency_proof"
 VERSION: Final = "1.0"
 
 
-def receipt(store: Store, entry: Entry) -> dict[str, Any]:
+def receipt(store: Store, entry: Entry, stream: Stream | None = None) -> dict[str, Any]:
     """Write the receipt of an entry, up to the published checkpoint.
+
+    Args:
+        stream: the registry's stream, where it is at hand and goes as far as that checkpoint.
 
     Raises:
         UsageError: no published checkpoint covers the entry yet.
     """
     published = covering(store, entry.position)
-    stream = store.of_registry(0, published.size)
-    registry = Registry(store.registry_name)
-    for known in stream:
-        registry.add(known)
-    anchors = anchors_over(entry, stream, registry)
-    key_events = relied_on([entry, *anchors], stream, registry.keys.of_role("log", published.size))
+    stream = stream or Stream.read(store, published.size)
+    registry = stream.registry
+    anchors = anchors_over(entry, stream, published.size)
+    log_keys = registry.keys.of_role("log", published.size)
+    key_events = stream.relied_on([entry, *anchors], log_keys, published.size)
     with store.tree.nodes() as node:
         return {
             "receipt_type": RECEIPT_TYPE,
             "receipt_version": VERSION,
             "origin": log_origin(store.registry_name),
             "registry": store.registry_name,
-            "root": stream[0].event.id_text,
+            "root": stream.entries[0].event.id_text,
             "event": entry.event.value,
             "position": entry.position,
             "received_at": entry.received_at,
@@ -97,16 +100,16 @@ def covering(store: Store, position: int) -> SignedCheckpoint:
 def proven_row(entry: Entry, published: SignedCheckpoint, registry: Registry, node: NodeReader) -> dict[str, Any]:
     """Return an entry with its path to a checkpoint; an anchor of the log also with the path from what it anchors."""
     proofs = {"inclusion_proof": inclusion_proof(entry.position, published.size, node)}
-    if entry.event.subject == registry.subject and (anchored := registry.confirmed(entry)):
+    if entry.event.subject == registry.subject and (anchored := registry.confirmed(entry, published.size)):
         proofs["consistency_proof"] = consistency_proof(anchored.size, published.size, node)
     return row_of(entry, **proofs)
 
 
-def anchors_over(entry: Entry, stream: list[Entry], registry: Registry) -> list[Entry]:
-    """Return, for each method, the first confirmed anchor of a checkpoint that covers an entry."""
+def anchors_over(entry: Entry, stream: Stream, before: int) -> list[Entry]:
+    """Return, for each method, the first confirmed anchor below a position of a checkpoint that covers an entry."""
     found: dict[str, Entry] = {}
-    for other in stream:
-        checkpoint = registry.confirmed(other)
+    for other in stream.anchors:
+        checkpoint = stream.registry.confirmed(other, before) if other.position < before else None
         if checkpoint and checkpoint.size > entry.position:
             found.setdefault(other.event.payload.method, other)
     return list(found.values())

@@ -35,7 +35,7 @@ def show(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
         named = queries.resolve(home.projections, subject)
         registry = home.store.registry()
         if as_of is None:
-            document = queries.record(home.projections, named.subject, registry)
+            document = queries.record(home.projections, named.subject, registry.anchored_size())
         else:
             position = position_of(home.store, as_of)
             document = queries.record_as_of(home.store, named.subject, position, registry)
@@ -110,7 +110,7 @@ def find(
 
 
 def _title(home: Home, subject: str) -> tuple[str, str]:
-    document = queries.record(home.projections, subject, home.store.registry())
+    document = queries.record(home.projections, subject, home.store.registry().anchored_size())
     paper = msgspec.json.decode(document["paper"])
     return paper.get("title", ""), paper.get("authors_text", "")
 

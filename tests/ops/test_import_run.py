@@ -108,7 +108,7 @@ def test_an_update_that_was_imported_is_known_the_next_time(home: Home) -> None:
 def test_a_plain_line_about_a_public_paper_does_not_replace_its_receipt(home: Home) -> None:
     imported(home, SEED)
     document = json.loads(SEED)
-    stored = queries.record(home.projections, document["pith_number"], home.store.registry())
+    stored = queries.record(home.projections, document["pith_number"], home.store.registry().anchored_size())
     assert json.loads(msgspec.json.encode(stored["receipt"])) == document["receipt"]
 
 
@@ -256,7 +256,10 @@ def test_a_part_of_the_wrong_kind_never_stops_what_comes_after(home: Home, part:
 def test_a_document_whose_paper_lacks_a_part_is_shown_without_it(home: Home, missing: str) -> None:
     paper = {name: value for name, value in json.loads(SEED)["paper"].items() if name != missing}
     imported(home, respelled(paper=paper))
-    found = served(queries.record(home.projections, json.loads(SEED)["pith_number"], home.store.registry()), BASE_URL)
+    found = served(
+        queries.record(home.projections, json.loads(SEED)["pith_number"], home.store.registry().anchored_size()),
+        BASE_URL,
+    )
     assert json.loads(msgspec.json.encode(found["paper"])) == paper
 
 

@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 def text_of(home: Home, number: str) -> str:
     """Return a paper's document as JSON text, as it is served."""
-    document = served(queries.record(home.projections, number, home.store.registry()), BASE_URL)
+    document = served(queries.record(home.projections, number, home.store.registry().anchored_size()), BASE_URL)
     return msgspec.json.encode(document).decode()
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ledger.canonical import MAX_INTEGER
 from ledger.errors import LedgerError, VerificationError
 from ledger.events import Entry
-from ledger.proofs.entry_rows import entry_of_row, hashes_of_text, hashes_to_text, relied_on, row_of, whole
+from ledger.proofs.entry_rows import entry_of_row, hashes_of_text, hashes_to_text, row_of, whole
+from ledger.proofs.stream import Stream
 from tests.builders import ALICE, BOB, MODERATOR, SUCCESSOR, World
 from tests.logs import Log, history
 from tests.ops.proofs import first_of
@@ -79,8 +80,7 @@ def log(tmp_path: Path) -> Log:
 
 
 def types_relied_on(log: Log, entry: Entry) -> list[str]:
-    stream = log.store.of_registry(0, log.store.head().size)
-    found = relied_on([entry], stream)
+    found = Stream.read(log.store, log.store.head().size).relied_on([entry])
     holders = {who.key.public_key.hex(): who.signer_id for who in (ALICE, BOB, MODERATOR)}
     return [
         holders.get(known.event.value["payload"].get("statement", {}).get("public_key"), known.event.event_type)

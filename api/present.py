@@ -1,0 +1,114 @@
+"""What is known by now of a log and its projections: looked at in one place, asked for by every request.
+
+A request reads from here how far the log and its projections go and what the registry's stream says, without a
+query of its own. `follow` looks again and again; who has just appended calls `noticed`, so that nobody waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.database import Database
+from ledger.errors import ProjectionBehindError
+from ledger.proofs.stream import Stream
+from ledger.registry import Registry
+from ledger.store import Store
+from projections import queries
+
+LOOK_SECONDS: Final = 0.05
+"""How often the databases are looked at: what other processes append or project is seen so late at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look: `size` entries in the log, projected up to `cursor`, outside clocks vouch for `anchored_size`.
+
+    `stream` is the registry's stream up to `size`; it is never changed, only replaced.
+    """
+
+    size: int
+    cursor: int
+    generations: tuple[int, ...]
+    anchored_size: int
+    stream: Stream
+
+    @property
+    def registry(self) -> Registry:
+        return self.stream.registry
+
+
+class Present:
+    """The newest look; `sight` may be read from any thread."""
+
+    def __init__(self, store: Store, projections: Database) -> None:
+        self._store = store
+        self._projections = projections
+        self._waiting: list[tuple[Callable[[Sight], bool], asyncio.Future[None]]] = []
+        self._awake: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        size = store.head().size
+        stream = Stream.read(store, size)
+        cursor, generations = queries.standing(projections)
+        self.sight = Sight(size, min(cursor, size), generations, stream.registry.anchored_size(), stream)
+
+    def look(self) -> None:
+        """Look at the databases once; raises StoreError."""
+        before = self.sight
+        cursor, generations = queries.standing(self._projections)
+        size = self._store.head().size
+        if (size, cursor, generations) == (before.size, before.cursor, before.generations):
+            return
+        stream, anchored_size = before.stream, before.anchored_size
+        if added := self._store.of_registry(before.size, size):
+            stream = stream.grown(added)
+            anchored_size = stream.registry.anchored_size()
+        self.sight = Sight(size, cursor, generations, anchored_size, stream)
+
+    def noticed(self) -> None:
+        """Have `follow` look at once; may be called from any thread."""
+        if self._loop is not None and self._awake is not None:
+            self._loop.call_soon_threadsafe(self._awake.set)
+
+    async def follow(self) -> None:
+        """Look again and again, and wake whoever waits; runs until cancelled."""
+        self._loop, self._awake = asyncio.get_running_loop(), asyncio.Event()
+        while True:
+            await asyncio.to_thread(self.look)
+            still = []
+            for satisfied, waiting in self._waiting:
+                if waiting.done():
+                    continue
+                if satisfied(self.sight):
+                    waiting.set_result(None)
+                else:
+                    still.append((satisfied, waiting))
+            self._waiting = still
+            try:
+                await asyncio.wait_for(self._awake.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                continue
+            self._awake.clear()
+
+    async def reach(self, satisfied: Callable[[Sight], bool], seconds: float) -> bool:
+        """Wait until a look satisfies; False where that took longer than so many seconds."""
+        if satisfied(self.sight):
+            return True
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append((satisfied, waiting))
+        try:
+            await asyncio.wait_for(waiting, seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def projected(self, position: int, seconds: float) -> None:
+        """Wait until an entry is in the projections.
+
+        Raises:
+            ProjectionBehindError: they did not get so far in time.
+        """
+        if not await self.reach(lambda sight: sight.cursor > position, seconds):
+            raise ProjectionBehindError(f"the projections stand at {self.sight.cursor}, not past {position}")

@@ -1,0 +1,41 @@
+"""A data folder, opened for serving: everything the application works on, and what runs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from api.parts import Parts
+from api.present import Present
+from api.private import create_private_tables
+from api.settings import ApiSettings
+from api.submitting import Intake
+from ledger.batcher import Batcher
+from ledger.database import open_sqlite
+from ops.home import Home
+from ops.publications import StorePublication
+
+
+@contextmanager
+def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
+    """Open what the application of a registry works on; a mirror's application takes no submissions."""
+    with ExitStack() as cleaning:
+        private = open_sqlite(home.settings.private_path)
+        cleaning.callback(private.close)
+        create_private_tables(private, home.random)
+        present = Present(home.store, home.projections)
+        intake: Intake | None = None
+        if not home.settings.followed_path.exists():
+            batcher = cleaning.enter_context(Batcher(home.store, home.clock))
+            intake = Intake(batcher, home.signatory("event"), present.noticed)
+        yield Parts(
+            settings=settings,
+            store=home.store,
+            projections=home.projections,
+            private=private,
+            publication=StorePublication(home.store),
+            present=present,
+            intake=intake,
+            clock=home.clock,
+            random=home.random,
+        )
