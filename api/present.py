@@ -7,12 +7,13 @@ query of its own. `follow` looks again and again; who has just appended calls `n
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from ledger.database import Database
-from ledger.errors import ProjectionBehindError
+from ledger.errors import ProjectionBehindError, StoreError
 from ledger.proofs.stream import Stream
 from ledger.registry import Registry
 from ledger.store import Store
@@ -20,6 +21,8 @@ from projections import queries
 
 LOOK_SECONDS: Final = 0.05
 """How often the databases are looked at: what other processes append or project is seen so late at most."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +71,18 @@ class Present:
         self.sight = Sight(size, cursor, generations, anchored_size, stream)
 
     def noticed(self) -> None:
-        """Have `follow` look at once; may be called from any thread."""
-        if self._loop is not None and self._awake is not None:
+        """Have `follow` look at once where somebody waits for it; may be called from any thread."""
+        if self._waiting and self._loop is not None and self._awake is not None:
             self._loop.call_soon_threadsafe(self._awake.set)
 
     async def follow(self) -> None:
         """Look again and again, and wake whoever waits; runs until cancelled."""
         self._loop, self._awake = asyncio.get_running_loop(), asyncio.Event()
         while True:
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except StoreError as error:
+                _LOG.error("the databases cannot be looked at: %s", error)
             still = []
             for satisfied, waiting in self._waiting:
                 if waiting.done():

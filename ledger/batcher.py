@@ -1,33 +1,55 @@
 """Group commit: many callers, one writer, one transaction for all that wait.
 
 `submit` checks signatures on the caller's thread, outside every lock, and queues the event; one thread
-takes whatever has gathered, appends it in one durable transaction and answers. Under load the cost
-of the disk is shared; alone, an event waits for nobody.
+takes whatever has gathered, appends it in one durable transaction, which also signs a checkpoint where there is a
+key for it, and answers. Under load the cost of the disk is shared; alone, an event waits for nobody.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from ledger.checkpoint_store import LogSigner
 from ledger.errors import LedgerError, StoreError
-from ledger.store import Appended, Clock, Outcome, Store, Submission
+from ledger.store import Appended, Clock, Outcome, Sealed, Store, Submission
 
 MAX_BATCH: Final = 1_000
 MAX_WAITING: Final = 10_000
 
+LINGER_SECONDS: Final = 0.01
+"""How long to wait for those who lately came together: a transaction costs as much as the events of thirty callers."""
+
+Waiting = tuple[Sequence[Submission], "Future[Sealed]"]
+
 
 class Batcher:
-    """The one writer of a process; use it as a context manager so that what was submitted is drained."""
+    """The one writer of a process; use it as a context manager so that what was submitted is drained.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    Args:
+        signer: gives the log's key before each transaction; None where nothing is to be signed.
+        committed: called on the writer's thread after each transaction, before anybody is answered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        signer: Callable[[], LogSigner | None] = lambda: None,
+        committed: Callable[[Sealed], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._queue: queue.Queue[tuple[Submission, Future[Appended]] | None] = queue.Queue(MAX_WAITING)
+        self._signer = signer
+        self._committed = committed
+        self._queue: queue.Queue[Waiting | None] = queue.Queue(MAX_WAITING)
         self._closing = threading.Lock()
         self._closed = False
+        self._unanswered = 0
         self._thread = threading.Thread(target=self._run, name="pith-batcher", daemon=True)
         self._thread.start()
 
@@ -44,12 +66,35 @@ class Batcher:
             SubmissionError: a signature or disclosure does not hold.
             StoreError: the batcher is closed.
         """
-        verified = self._store.verify(submission)
-        future: Future[Appended] = Future()
+        found: Future[Appended] = Future()
+
+        def answer(sealed: Future[Sealed]) -> None:
+            if not found.set_running_or_notify_cancel():
+                return
+            if error := sealed.exception():
+                found.set_exception(error)
+            elif isinstance(outcome := sealed.result().outcomes[0], Appended):
+                found.set_result(outcome)
+            else:
+                found.set_exception(outcome)
+
+        waiting = self.submit_all([self._store.verify(submission)])
+        found.add_done_callback(lambda future: waiting.cancel() if future.cancelled() else None)
+        waiting.add_done_callback(answer)
+        return found
+
+    def submit_all(self, submissions: Sequence[Submission]) -> Future[Sealed]:
+        """Queue events that `Store.verify` has checked, for one transaction; their outcomes come in their order.
+
+        Raises:
+            StoreError: the batcher is closed.
+        """
+        future: Future[Sealed] = Future()
         with self._closing:
             if self._closed:
                 raise StoreError("the log is being closed", cure="send it again when the server is back")
-            self._queue.put((verified, future))
+            self._unanswered += len(submissions)
+            self._queue.put((submissions, future))
         return future
 
     def close(self) -> None:
@@ -61,35 +106,46 @@ class Batcher:
         self._thread.join()
 
     def _run(self) -> None:
+        # How many waited together lately: as many are likely to come again.
+        expected = 0
         while (first := self._queue.get()) is not None:
-            batch = [first]
-            last = False
-            while len(batch) < MAX_BATCH and not last:
+            batch, count, last = [first], len(first[0]), False
+            until = time.monotonic() + LINGER_SECONDS
+            while count < MAX_BATCH and not last:
+                patience = until - time.monotonic() if count < expected else 0
                 try:
-                    item = self._queue.get_nowait()
+                    item = self._queue.get(block=patience > 0, timeout=patience)
                 except queue.Empty:
                     break
                 if item is None:
                     last = True
                 else:
                     batch.append(item)
+                    count += len(item[0])
             self._append(batch)
+            with self._closing:
+                expected, self._unanswered = self._unanswered, self._unanswered - count
             if last:
                 return
 
-    def _append(self, batch: list[tuple[Submission, Future[Appended]]]) -> None:
+    def _append(self, batch: list[Waiting]) -> None:
         # A caller who has given up is passed over; from here on none can.
-        batch = [(submission, future) for submission, future in batch if future.set_running_or_notify_cancel()]
+        batch = [(submissions, future) for submissions, future in batch if future.set_running_or_notify_cancel()]
+        if not batch:
+            return
+        together = [submission for submissions, _ in batch for submission in submissions]
         try:
-            outcomes: list[Outcome] = self._store.append([submission for submission, _ in batch], self._clock)
+            sealed = self._store.append_sealed(together, self._clock, self._signer())
+            self._committed(sealed)
         except Exception as error:
             # Every waiting caller must hear of it, whatever it was; the writer goes on.
             reason = error if isinstance(error, LedgerError) else StoreError(f"append failed: {error}")
             for _, future in batch:
                 future.set_exception(reason)
             return
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, Appended):
-                future.set_result(outcome)
-            else:
-                future.set_exception(outcome)
+        outcomes: list[Outcome] = sealed.outcomes
+        at = 0
+        for submissions, future in batch:
+            part = outcomes[at : at + len(submissions)]
+            at += len(submissions)
+            future.set_result(Sealed(part, sealed.checkpoint, sealed.unsigned))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, insert, select
 
@@ -17,13 +18,30 @@ from ledger.database import Database
 from ledger.errors import LogCorruptedError, NotFoundError, UsageError
 from ledger.keys import SecretKey
 from ledger.log_keys import log_origin, open_log_checkpoint
-from ledger.merkle import EMPTY_ROOT, tree_root
+from ledger.merkle import EMPTY_ROOT, Frontier, tree_root
 from ledger.notes import COSIGNATURE, ED25519, NoteSignature, SignedNote, Verifier
 from ledger.registry import Registry
 from ledger.rows import entries_of_subject, head_of
 from ledger.tables import CHECKPOINTS, COSIGNATURES, PUBLICATIONS
 from ledger.tree import frontier_of, node_reader
 from ledger.tree_check import check_growth
+
+_LAST: Final = (
+    select(CHECKPOINTS.c.size, CHECKPOINTS.c.root, CHECKPOINTS.c.signed_at).order_by(CHECKPOINTS.c.size.desc()).limit(1)
+)
+_INSERT: Final = insert(CHECKPOINTS)
+_PUBLISH: Final = insert(PUBLICATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSigner:
+    """The log's key, for signing in the very transaction that appends.
+
+    `publish` says whether a checkpoint is served as it is; not where witnesses have to cosign it first.
+    """
+
+    key: SecretKey
+    publish: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +87,41 @@ class Checkpoints:
             registry = Registry(self._registry)
             for entry in entries_of_subject(connection, registry.subject, 0, frontier.size):
                 registry.add(entry)
+        checkpoint, note = self._issue(frontier, key, registry, now)
+        return self._add(checkpoint, note, now)
+
+    def seal(
+        self, connection: Connection, signer: LogSigner, registry: Registry, frontier: Frontier, now: int
+    ) -> SignedCheckpoint:
+        """Sign a checkpoint over what the caller's transaction has appended, and keep it in that transaction.
+
+        Args:
+            registry: knows the whole stream, what was just appended included.
+            frontier: the edge of the tree over the whole log.
+            now: microseconds since 1970.
+
+        Raises:
+            VerificationError: step `key validity`; this key may not sign for the log.
+            LogCorruptedError: a second way leads to another root.
+        """
+        last = connection.execute(_LAST).first()
+        if last and last.size == frontier.size:
+            return _at(connection, last.size)
+        now = max(now, head_of(connection).received_at, last.signed_at if last else 0)
+        checkpoint, note = self._issue(frontier, signer.key, registry, now)
+        old = (last.size, last.root) if last else (0, EMPTY_ROOT)
+        check_growth(connection, *old, frontier.size, checkpoint.root)
+        row = {"size": checkpoint.size, "root": checkpoint.root, "note": note, "signed_at": now}
+        connection.execute(_INSERT, row)
+        if signer.publish:
+            connection.execute(_PUBLISH, {"size": checkpoint.size})
+        return SignedCheckpoint(checkpoint.size, checkpoint.root, note, now)
+
+    def _issue(self, frontier: Frontier, key: SecretKey, registry: Registry, now: int) -> tuple[Checkpoint, bytes]:
         checkpoint = Checkpoint(log_origin(self._registry), frontier.size, frontier.root())
         note = issue(checkpoint, key).format()
         open_log_checkpoint(note, self._registry, registry.keys, known_at=now)
-        return self._add(checkpoint, note, now)
+        return checkpoint, note
 
     def adopt(self, opened: Opened, now: int) -> SignedCheckpoint:
         """Keep and publish a checkpoint of another copy of this log, whose entries are all here.

@@ -73,6 +73,8 @@ def check_disclosures(event_type: str, payload: Mapping[str, Any], disclosures: 
         InvalidFieldError: a path that holds no commitment, a malformed salt or too long a text.
         CommitmentMismatchError: another text or salt.
     """
+    if not disclosures:
+        return
     places = {path: holder[name] for path, holder, name in _private(event_type, payload)}
     for path, disclosure in disclosures.items():
         place = f"disclosures.{path}"

@@ -186,7 +186,11 @@ def parse(raw: bytes) -> Event:
     Raises:
         MalformedError, EventIdMismatchError, SignerNotAllowedError: with the place and the reason.
     """
-    value = canonical.decode(raw)
+    return from_decoded(canonical.decode(raw))
+
+
+def from_decoded(value: Any) -> Event:
+    """Read an event from what `canonical.decode` gave; raises as `parse` does."""
     return _read(value, canonical.encode_decoded(value))
 
 

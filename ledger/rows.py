@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
 from ledger.commitments import Disclosure
 from ledger.errors import LogCorruptedError, SubmissionError
@@ -15,22 +15,73 @@ from ledger.tables import DISCLOSURES, EVENTS, HEAD, key_of_id, key_of_subject
 from ledger.tree import grow
 from ledger.verification import Head
 
+# Made once: building a statement costs as much as running it.
+_HEAD = select(HEAD.c.size, HEAD.c.received_at)
+_KNOWN = select(EVENTS).where(EVENTS.c.event_key.in_(bindparam("keys", expanding=True)))
+_ABOUT = (
+    select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event)
+    .where(
+        EVENTS.c.subject_key.in_(bindparam("subjects", expanding=True)),
+        EVENTS.c.position >= bindparam("start"),
+        EVENTS.c.position < bindparam("stop"),
+    )
+    .order_by(EVENTS.c.position)
+)
+_INSERT = insert(EVENTS)
+_MOVE = (
+    update(HEAD)
+    .where(HEAD.c.id == 1, HEAD.c.size == bindparam("before"))
+    .values(size=bindparam("grown"), received_at=bindparam("newest"), frontier=bindparam("edge"))
+)
+_CREATED = (
+    select(EVENTS.c.subject_key, EVENTS.c.position)
+    .where(EVENTS.c.subject_key.in_(bindparam("subjects", expanding=True)), EVENTS.c.event_type == "record_created")
+    .order_by(EVENTS.c.position)
+)
+
+
+class KnownRecords:
+    """Records of papers that a log is known to hold; one that stands is never changed, so it need not be read again."""
+
+    def __init__(self, most: int = 2_048) -> None:
+        self._most = most
+        self._entries: dict[str, Entry] = {}
+
+    def get(self, subject: str) -> Entry | None:
+        return self._entries.get(subject)
+
+    def add(self, subject: str, entry: Entry) -> None:
+        """Remember a record that was read from the log, in place of the one that was remembered first."""
+        if len(self._entries) >= self._most:
+            del self._entries[next(iter(self._entries))]
+        self._entries[subject] = entry
+
 
 class BatchTargets:
-    """What the log, and the batch so far, hold about the subjects of one batch."""
+    """What the log, and the batch so far, hold about the subjects of one batch.
 
-    def __init__(self, connection: Connection, subjects: set[str], at_hand: Sequence[Entry] = ()) -> None:
+    Args:
+        at_hand: entries of the log that need not be read again.
+        known: remembers records from one batch to the next.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        subjects: set[str],
+        at_hand: Sequence[Entry] = (),
+        known: KnownRecords | None = None,
+    ) -> None:
         self._connection = connection
         self._events: dict[bytes, Entry] = {}
         self._records: dict[str, Entry] = {}
         self._at_hand = {entry.position: entry for entry in at_hand}
-        keys = [key_of_subject(subject) for subject in subjects]
-        created = select(EVENTS.c.subject_key, EVENTS.c.position).where(
-            EVENTS.c.subject_key.in_(keys), EVENTS.c.event_type == "record_created"
-        )
+        self._known = known or KnownRecords()
         self._created: dict[int, list[int]] = {}
-        for subject_key, position in connection.execute(created.order_by(EVENTS.c.position)):
-            self._created.setdefault(subject_key, []).append(position)
+        keys = [key_of_subject(subject) for subject in subjects if self._known.get(subject) is None]
+        if keys:
+            for subject_key, position in connection.execute(_CREATED, {"subjects": keys}):
+                self._created.setdefault(subject_key, []).append(position)
 
     def add(self, entry: Entry) -> None:
         self._events[entry.event.event_id] = entry
@@ -38,12 +89,16 @@ class BatchTargets:
             self._records.setdefault(entry.event.subject, entry)
 
     def record(self, subject: str) -> Entry | None:
-        for position in self._created.get(key_of_subject(subject), ()) if subject not in self._records else ():
+        if subject in self._records:
+            return self._records[subject]
+        if known := self._known.get(subject):
+            return known
+        for position in self._created.get(key_of_subject(subject), ()):
             found = self._at_hand.get(position) or self._entry(EVENTS.c.position == position)
             if found and found.event.subject == subject:
-                self._records[subject] = found
-                break
-        return self._records.get(subject)
+                self._known.add(subject, found)
+                return found
+        return None
 
     def event(self, subject: str, event_id: bytes) -> Entry | None:
         found = self._events.get(event_id)
@@ -60,16 +115,16 @@ class BatchTargets:
 
 
 def head_of(connection: Connection) -> Head:
-    row = connection.execute(select(HEAD.c.size, HEAD.c.received_at)).one()
+    row = connection.execute(_HEAD).one()
     return Head(row.size, row.received_at)
 
 
 def known_events(connection: Connection, events: Sequence[Event]) -> dict[bytes, Entry]:
     wanted = {event.event_id for event in events}
-    statement = select(EVENTS).where(EVENTS.c.event_key.in_([key_of_id(event_id) for event_id in wanted]))
+    keys = [key_of_id(event_id) for event_id in wanted]
     return {
         row.event_id: entry_of(row.position, row.received_at, row.event)
-        for row in connection.execute(statement)
+        for row in connection.execute(_KNOWN, {"keys": keys})
         if row.event_id in wanted
     }
 
@@ -81,16 +136,16 @@ def entries_of_subject(connection: Connection, subject: str, start: int, stop: i
 
 
 def entries_of_keys(connection: Connection, keys: Sequence[int], start: int, stop: int) -> Iterator[Entry]:
-    statement = select(EVENTS.c.position, EVENTS.c.received_at, EVENTS.c.event)
-    statement = statement.where(EVENTS.c.subject_key.in_(keys), EVENTS.c.position >= start, EVENTS.c.position < stop)
-    for row in connection.execute(statement.order_by(EVENTS.c.position)):
+    for row in connection.execute(_ABOUT, {"subjects": list(keys), "start": start, "stop": stop}):
         yield entry_of(row[0], row[1], row[2])
 
 
 def insert_entries(
     connection: Connection, new: Sequence[Entry], disclosed: list[dict[str, object]], head: Head
-) -> None:
+) -> Frontier:
     """Write entries that follow a head, with what they disclose, and grow the tree and the head by them.
+
+    Returns the right edge of the grown tree.
 
     Raises:
         LogCorruptedError: tree and log differ in size, or the head moved.
@@ -98,7 +153,9 @@ def insert_entries(
     insert_events(connection, new)
     if disclosed:
         connection.execute(insert(DISCLOSURES), disclosed)
-    move_head(connection, head, new, grow(connection, [leaf_hash(entry.leaf()) for entry in new]))
+    frontier = grow(connection, [leaf_hash(entry.leaf()) for entry in new])
+    move_head(connection, head, new, frontier)
+    return frontier
 
 
 def insert_events(connection: Connection, new: Sequence[Entry]) -> None:
@@ -115,7 +172,7 @@ def insert_events(connection: Connection, new: Sequence[Entry]) -> None:
         }
         for entry in new
     ]
-    connection.execute(insert(EVENTS), rows)
+    connection.execute(_INSERT, rows)
 
 
 def move_head(connection: Connection, head: Head, new: Sequence[Entry], frontier: Frontier) -> None:
@@ -126,9 +183,9 @@ def move_head(connection: Connection, head: Head, new: Sequence[Entry], frontier
     """
     if frontier.size != head.size + len(new):
         raise LogCorruptedError(f"the tree has {frontier.size} leaves, the log {head.size + len(new)} entries")
-    grown = update(HEAD).where(HEAD.c.id == 1, HEAD.c.size == head.size)
-    head_row = {"size": frontier.size, "received_at": new[-1].received_at, "frontier": frontier.to_bytes()}
-    done = connection.execute(grown.values(**head_row))
+    edge = frontier.to_bytes()
+    moved = {"before": head.size, "grown": frontier.size, "newest": new[-1].received_at, "edge": edge}
+    done = connection.execute(_MOVE, moved)
     if done.rowcount != 1:
         raise LogCorruptedError("the head moved while its lock was held")
 

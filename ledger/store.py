@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, insert, select
 
-from ledger.checkpoint_store import Checkpoints
+from ledger.checkpoint_store import Checkpoints, LogSigner, SignedCheckpoint
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
 from ledger.errors import (
@@ -31,6 +31,7 @@ from ledger.merkle import Frontier
 from ledger.registry import Registry
 from ledger.rows import (
     BatchTargets,
+    KnownRecords,
     add_disclosures,
     check_unique,
     checked_entry_of,
@@ -44,7 +45,7 @@ from ledger.rows import (
 )
 from ledger.signatures import Signature, signatures_of, verify_signatures
 from ledger.tables import DISCLOSURES, EVENTS, GUARDS, HEAD, LogTable, key_of_id, key_of_subject
-from ledger.tree import Tree
+from ledger.tree import Tree, frontier_of
 from ledger.verdicts import check
 from ledger.verification import Head, verify_entries
 
@@ -77,6 +78,15 @@ class Appended:
 Outcome = Appended | SubmissionError
 
 
+@dataclass(slots=True)
+class Sealed:
+    """Outcomes of one transaction, in order; `checkpoint` covers them, None where no key could sign one."""
+
+    outcomes: list[Outcome]
+    checkpoint: SignedCheckpoint | None = None
+    unsigned: VerificationError | None = None
+
+
 def create_log(database: Database, registry: str) -> None:
     """Create the log's tables, guards and head.
 
@@ -106,6 +116,7 @@ class Store:
         self._known_lock = threading.Lock()
         self._known = Registry(name)
         self._known_size = 0
+        self._known_records = KnownRecords()
         self.tree = Tree(database)
         self.checkpoints = Checkpoints(database, name)
 
@@ -140,17 +151,39 @@ class Store:
         Raises:
             StoreError: the database failed; nothing of the batch is stored.
         """
+        return self.append_sealed(submissions, clock, None).outcomes
+
+    def append_sealed(self, submissions: Sequence[Submission], clock: Clock, signer: LogSigner | None) -> Sealed:
+        """Append as `append` does, and sign a checkpoint over it in the same transaction.
+
+        Args:
+            signer: None signs nothing.
+        """
         with self._lock:
             try:
                 with self._database.write() as connection:
-                    outcomes = self._append(connection, submissions, clock)
+                    sealed = Sealed([])
+                    frontier = self._append(connection, submissions, clock, sealed.outcomes)
+                    if signer is not None:
+                        self._seal(connection, signer, clock, frontier, sealed)
             except BaseException:
                 # What was folded in from this batch may have been rolled back.
                 self._registry, self._registry_size = Registry(self.registry_name), 0
                 raise
-        if any(isinstance(outcome, Appended) and _redacts(outcome.entry) for outcome in outcomes):
+        if any(isinstance(outcome, Appended) and _redacts(outcome.entry) for outcome in sealed.outcomes):
             self._database.empty_write_ahead_log()
-        return outcomes
+        return sealed
+
+    def _seal(
+        self, connection: Connection, signer: LogSigner, clock: Clock, frontier: Frontier | None, sealed: Sealed
+    ) -> None:
+        try:
+            frontier = frontier or frontier_of(connection)
+            if frontier.size:
+                sealed.checkpoint = self.checkpoints.seal(connection, signer, self._registry, frontier, clock())
+        except VerificationError as error:
+            # The events are good whatever became of the log's key; whoever keeps that key hears of it.
+            sealed.unsigned = error
 
     def adopt(self, entries: Sequence[Entry], workers: Executor | None = None) -> None:
         """Append entries of another copy of this log just as they are, each checked as on its first day.
@@ -166,7 +199,7 @@ class Store:
             try:
                 with self._database.write() as connection:
                     head = head_of(connection)
-                    registry = self._refresh(connection)
+                    registry = self._refresh(connection, head.size)
                     for known in known_events(connection, [entry.event for entry in entries]).values():
                         raise VerificationError("position", f"the log has this event at {known.position}", cure="")
                     targets = BatchTargets(connection, {entry.event.subject for entry in entries})
@@ -184,15 +217,19 @@ class Store:
         with self._database.read() as connection:
             yield BatchTargets(connection, {entry.event.subject for entry in entries}, entries)
 
-    def _append(self, connection: Connection, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
+    def _append(
+        self, connection: Connection, submissions: Sequence[Submission], clock: Clock, outcomes: list[Outcome]
+    ) -> Frontier | None:
+        """Append within a transaction and add the outcomes; return the grown tree's edge, None if nothing is new."""
         head = head_of(connection)
-        registry = self._refresh(connection)
+        registry = self._refresh(connection, head.size)
         known = known_events(connection, [submission.event for submission in submissions])
-        targets = BatchTargets(connection, {submission.event.subject for submission in submissions})
+        targets = BatchTargets(
+            connection, {submission.event.subject for submission in submissions}, known=self._known_records
+        )
         received_at = max(clock(), head.received_at)
         new: list[Entry] = []
         disclosed: list[dict[str, object]] = []
-        outcomes: list[Outcome] = []
         for submission in submissions:
             event = submission.event
             if found := known.get(event.event_id):
@@ -217,11 +254,12 @@ class Store:
             targets.add(entry)
             outcomes.append(Appended(entry, created=True))
             disclosed += disclosure_rows(entry, submission.disclosures)
-        if new:
-            insert_entries(connection, new, disclosed, head)
-            _redact(connection, new)
-            self._registry_size = head.size + len(new)
-        return outcomes
+        if not new:
+            return None
+        frontier = insert_entries(connection, new, disclosed, head)
+        _redact(connection, new)
+        self._registry_size = head.size + len(new)
+        return frontier
 
     def _same(self, connection: Connection, submission: Submission, found: Entry, registry: Registry) -> Outcome:
         event = submission.event
@@ -237,16 +275,21 @@ class Store:
         return Appended(found, created=False)
 
     def _signatures(self, event: Event) -> list[Signature]:
+        """Return the signatures to check; whose they are never changes, so only an unknown key asks the log anew."""
         with self._known_lock:
-            size = self.head().size
-            for entry in self.of_registry(self._known_size, size):
-                self._known.add(entry)
-            self._known_size = size
-            return signatures_of(event, self._known.keys)
+            try:
+                return signatures_of(event, self._known.keys)
+            except UnknownKeyError:
+                size = self.head().size
+                if size == self._known_size:
+                    raise
+                for entry in self.of_registry(self._known_size, size):
+                    self._known.add(entry)
+                self._known_size = size
+                return signatures_of(event, self._known.keys)
 
-    def _refresh(self, connection: Connection) -> Registry:
-        """Fold in what the registry's stream has gained since the last look, from any process."""
-        size = head_of(connection).size
+    def _refresh(self, connection: Connection, size: int) -> Registry:
+        """Fold in what the registry's stream has gained up to a size since the last look, from any process."""
         if size > self._registry_size:
             for entry in entries_of_subject(connection, self._registry.subject, self._registry_size, size):
                 self._registry.add(entry)

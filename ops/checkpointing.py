@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def checkpoint(home: Home) -> Made:
     home.check_own()
     store = home.store
     key = home.signatory("log").key
-    with alone(home.settings.signed_path.with_suffix(".lock")):
+    with _alone(home):
         before = _signed_before(home)
         signed = store.checkpoints.sign(key, home.clock())
         if signed.size > before:
@@ -56,6 +57,17 @@ def checkpoint(home: Home) -> Made:
         return Made(signed, published=False, missing=missing, refusals=refusals)
     store.checkpoints.publish(signed.size)
     return Made(store.checkpoints.published(), published=True, refusals=refusals)
+
+
+def remember(home: Home, signed: SignedCheckpoint) -> None:
+    """Note a checkpoint that the log's key signed while it appended, unless a greater one is noted already.
+
+    Raises:
+        LogCorruptedError: the log is not the one that was signed before.
+    """
+    with _alone(home):
+        if signed.size > _signed_before(home):
+            write_whole(home.settings.signed_path, signed.note)
 
 
 def newest(home: Home) -> SignedCheckpoint:
@@ -87,6 +99,10 @@ def read_policy(path: Path) -> Policy:
     except UsageError as error:
         error.place = f"{path}, {error.place}"
         raise
+
+
+def _alone(home: Home) -> AbstractContextManager[None]:
+    return alone(home.settings.signed_path.with_suffix(".lock"))
 
 
 def _signed_before(home: Home) -> int:

@@ -12,8 +12,10 @@ from api.settings import ApiSettings
 from api.submitting import Intake
 from ledger.batcher import Batcher
 from ledger.database import open_sqlite
+from ops.checkpointing import newest
 from ops.home import Home
 from ops.publications import StorePublication
+from ops.sealing import Sealing
 
 
 @contextmanager
@@ -26,8 +28,12 @@ def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
         present = Present(home.store, home.projections)
         intake: Intake | None = None
         if not home.settings.followed_path.exists():
-            batcher = cleaning.enter_context(Batcher(home.store, home.clock))
-            intake = Intake(batcher, home.signatory("event"), present.noticed)
+            if (home.settings.keys / "log.json").exists():
+                newest(home)  # so that a first submission need not wait for a check of all that is unsigned
+            sealing = Sealing(home)
+            cleaning.callback(sealing.remember)
+            batcher = cleaning.enter_context(Batcher(home.store, home.clock, sealing.signer, sealing.committed))
+            intake = Intake(home.store, batcher, home.signatory("event"), present.noticed)
         yield Parts(
             settings=settings,
             store=home.store,

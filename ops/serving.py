@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ledger.errors import UsageError
 
@@ -49,7 +49,7 @@ def serve(app: Application, host: str, port: int, announce: Announce) -> None:
             access_log=False,
             log_config=None,
             lifespan="on",
-            loop="asyncio",
+            loop="auto",  # uvloop, where there is one
             http=_Bounded,
             ws="none",
             # Whoever stands in front is not believed about whom it speaks for.
@@ -62,7 +62,7 @@ def serve(app: Application, host: str, port: int, announce: Announce) -> None:
             server.run(sockets=[listener])
 
 
-class _Bounded(H11Protocol):
+class _Bounded(HttpToolsProtocol):
     """HTTP/1.1 for addresses that anybody may reach: so many connections, each of which soon says what it wants."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

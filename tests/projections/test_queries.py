@@ -336,7 +336,7 @@ def test_a_number_of_another_year_has_no_record(library: Library) -> None:
 
 def test_the_stored_record_joins_a_checkpoint_that_covers_it(library: Library) -> None:
     library.add(regtest_policy(library.log.world), confirmed_checkpoint(library.log.world, 9))
-    found = queries.record(library.database, NUMBER, 0)
+    found = queries.record(library.database, NUMBER, library.log.store.registry().anchored_size())
     assert msgspec.json.encode(found["attestation_state"]) == b'"anchored"'
 
 
