@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PITH_DATA ?= .pith
+PORT ?= 8080
 export PITH_DATA
 
 .PHONY: run test check lint format lock bench clean
 
-run: $(VENV)/.run  ## make a demonstration registry and show one record with its proof
+run: $(VENV)/.run  ## make a demonstration registry, show one record with its proof, then serve it until interrupted
 	@$(BIN)/python -m ops.demonstration
+	@$(BIN)/pith serve --port $(PORT)
 
 test: $(VENV)/.dev  ## run every test
 	$(BIN)/python -m pytest
@@ -23,6 +25,7 @@ lint: $(VENV)/.dev  ## style, types and the direction of imports
 
 bench: $(VENV)/.run  ## measure ratios, side by side in one run
 	@$(BIN)/python -m ops.bench.tree
+	@$(BIN)/python -m ops.bench.http
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

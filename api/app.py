@@ -4,36 +4,75 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
+from api.actions import action_handlers
+from api.admin import admin_handlers
+from api.feed import feed_handlers
+from api.front import Front
+from api.health import health_handlers
+from api.identity.handlers import identity_handlers
 from api.log import log_handlers
+from api.metrics import Metrics, metrics_handlers
+from api.moderation import moderation_handlers
+from api.openapi import described_by
+from api.page_handlers import page_handlers, readable
 from api.parts import Parts
 from api.problems import HANDLERS
+from api.rates import Limits
+from api.readiness import Health
+from api.reading import reading_handlers
+from api.stream import Streams
+from api.submissions import submission_handlers
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """The most that any address reads; those that need less say so."""
 
 
-def create_app(parts: Parts) -> Litestar:
-    """Return the application of one registry."""
+def create_app(parts: Parts, streams: Streams | None = None, health: Health | None = None) -> Litestar:
+    """Return the application of one registry.
+
+    Args:
+        streams: its open streams; whoever stops the server ends them first (`Streams.end`).
+        health: what watches it.
+    """
+    streams = streams or Streams(parts)
+    health = health or Health(parts)
+    metrics = Metrics(parts.present)
 
     @asynccontextmanager
     async def following(_app: Litestar) -> AsyncIterator[None]:
-        task = asyncio.create_task(parts.present.follow())
+        tasks = [asyncio.create_task(watch) for watch in (parts.present.follow(), health.follow())]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            streams.end()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    return Litestar(
-        [*log_handlers(parts.publication)],
+    app = Litestar(
+        [
+            *log_handlers(parts.publication),
+            *submission_handlers(parts),
+            *feed_handlers(parts, streams),
+            *health_handlers(health),
+            *metrics_handlers(metrics),
+            *action_handlers(parts),
+            *moderation_handlers(parts),
+            *identity_handlers(parts),
+            *admin_handlers(parts, health),
+            *page_handlers(parts),
+            *reading_handlers(parts),
+        ],
         lifespan=[following],
-        openapi_config=None,
+        openapi_config=described_by(parts.settings.base_url),
         logging_config=None,
-        exception_handlers=HANDLERS,
+        exception_handlers=readable(HANDLERS),
         request_max_body_size=MAX_BODY_BYTES,
     )
+    # Before the router, so that nothing is answered behind its back: not even what has no address.
+    app.asgi_handler = Front(app.asgi_handler, Limits(parts.settings.rate_limits), metrics, parts.random)
+    return app

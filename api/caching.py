@@ -29,12 +29,13 @@ def cached(request: Request[Any, Any, Any], content: bytes, kind: str, lifetime:
     """
     tag = f'"{sha256(content).hexdigest()}"'
     headers = {"etag": tag, "cache-control": lifetime, **SECURITY_HEADERS}
-    if _is_known(tag, request.headers.getall("if-none-match", [])):
+    if is_known(tag, request.headers.getall("if-none-match", [])):
         return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers |= {"content-type": kind, "content-length": str(len(content))}
     return Response(b"" if request.method == "HEAD" else content, status_code=HTTPStatus.OK, headers=headers)
 
 
-def _is_known(tag: str, conditions: list[str]) -> bool:
+def is_known(tag: str, conditions: list[str]) -> bool:
+    """Say whether the values of `If-None-Match` headers name a tag; weak tags compare like strong ones here."""
     named = ", ".join(conditions)
     return named.strip() == "*" or tag in _TAG.findall(named)

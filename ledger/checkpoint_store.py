@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from ledger import notes
 from ledger.checkpoints import Checkpoint, Opened, issue
@@ -109,8 +109,8 @@ class Checkpoints:
             return _at(connection, last.size)
         now = max(now, head_of(connection).received_at, last.signed_at if last else 0)
         checkpoint, note = self._issue(frontier, signer.key, registry, now)
-        old = (last.size, last.root) if last else (0, EMPTY_ROOT)
-        check_growth(connection, *old, frontier.size, checkpoint.root)
+        old_size, old_root = (last.size, last.root) if last else (0, EMPTY_ROOT)
+        check_growth(connection, old_size, old_root, frontier.size, checkpoint.root)
         row = {"size": checkpoint.size, "root": checkpoint.root, "note": note, "signed_at": now}
         connection.execute(_INSERT, row)
         if signer.publish:
@@ -208,6 +208,15 @@ class Checkpoints:
         """
         with self._database.read() as connection:
             return _at(connection, size)
+
+    def near(self, size: int, most: int) -> list[int]:
+        """Return the sizes of the signed checkpoints next below and next above a size, none of them above `most`."""
+        with self._database.read() as connection:
+            known = CHECKPOINTS.c.size
+            below = select(func.max(known)).where(known < size, known <= most)
+            above = select(func.min(known)).where(known > size, known <= most)
+            found = [connection.execute(statement).scalar() for statement in (below, above)]
+        return [near for near in found if near is not None]
 
     def all(self) -> Iterator[SignedCheckpoint]:
         """Yield every signed checkpoint, smallest first."""

@@ -9,7 +9,8 @@ What is signed is always short and domain-separated, so one signature can never 
 * pith_receipt: the bare 32 bytes of the canonical hash (the public protocol's rule);
 * event: `pith-event/1\\n` and the 32 raw bytes of the event hash;
 * key statement: `pith-key/1\\n` and the 32 raw bytes of the statement's hash;
-* note: a text of more than 32 bytes that ends with a newline and starts with neither of these domains.
+* request: `pith-request/1\\n` and the 32 raw bytes of the request's hash (see `signed_requests`);
+* note: a text of more than 32 bytes that ends with a newline and starts with none of these domains.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ledger.errors import InvalidFieldError, SignatureInvalidError, WeakKeyError
 
 EVENT_DOMAIN: Final = b"pith-event/1\n"
 KEY_DOMAIN: Final = b"pith-key/1\n"
+REQUEST_DOMAIN: Final = b"pith-request/1\n"
+DOMAINS: Final = (EVENT_DOMAIN, KEY_DOMAIN, REQUEST_DOMAIN)
 
 Role = Literal["receipt", "event", "log", "foreign_receipt", "contributor", "storage_checker", "moderator"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -93,6 +96,11 @@ def verify_statement(public_key: bytes, digest: bytes, signature: bytes) -> None
     verify(public_key, KEY_DOMAIN + digest, signature)
 
 
+def verify_request(public_key: bytes, digest: bytes, signature: bytes) -> None:
+    """Check a request's signature over its 32-byte hash; raises as `verify` does."""
+    verify(public_key, REQUEST_DOMAIN + digest, signature)
+
+
 def verify_receipt(public_key: bytes, digest: bytes, signature: bytes) -> None:
     """Check a pith_receipt over the 32-byte canonical hash; raises as `verify` does."""
     verify(public_key, digest, signature)
@@ -126,13 +134,16 @@ class SecretKey:
     def sign_statement(self, digest: bytes) -> bytes:
         return self._sign(KEY_DOMAIN + digest)
 
+    def sign_request(self, digest: bytes) -> bytes:
+        return self._sign(REQUEST_DOMAIN + digest)
+
     def sign_receipt(self, digest: bytes) -> bytes:
         if len(digest) != 32:
             raise ValueError("a receipt key signs 32-byte digests and nothing else")
         return self._sign(digest)
 
     def sign_note(self, message: bytes) -> bytes:
-        if len(message) <= 32 or not message.endswith(b"\n") or message.startswith((EVENT_DOMAIN, KEY_DOMAIN)):
+        if len(message) <= 32 or not message.endswith(b"\n") or message.startswith(DOMAINS):
             raise ValueError("a note is a text of more than 32 bytes, ends with a newline and starts with no domain")
         return self._sign(message)
 

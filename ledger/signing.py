@@ -48,13 +48,20 @@ class Signatory:
         return self.held.key
 
     def sign(
-        self, event_type: str, subject: str, payload: Mapping[str, Any], *, target: str | None = None
+        self,
+        event_type: str,
+        subject: str,
+        payload: Mapping[str, Any],
+        *,
+        target: str | None = None,
+        on_behalf_of: Mapping[str, str] | None = None,
     ) -> tuple[Event, dict[str, Disclosure]]:
         """Sign a statement; private texts are given plain and come back as disclosures.
 
         Args:
             subject: a full Pith Number or `registry`.
             target: needed only where the type leaves a choice, such as the event that is decided on.
+            on_behalf_of: whom a registry signs for, as {kind, subject}; nobody else can sign for others.
 
         Raises:
             SubmissionError, UsageError: what is wrong with it.
@@ -84,6 +91,7 @@ class Signatory:
             signer_type=signer_type,
             signer_id=self.held.signer_id,
             payload=hidden,
+            on_behalf_of=on_behalf_of,
         )
         return event, disclosures
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import api.app  # noqa: F401  (with it, every private table is declared)
 from api.parts import Parts
 from api.present import Present
 from api.private import create_private_tables

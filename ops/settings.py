@@ -1,13 +1,19 @@
-"""Settings: one frozen object, read once from the environment (`PITH_*`)."""
+"""Settings: frozen objects, read once from the environment (`PITH_*`) and the files that it names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from api.settings import ApiSettings, MailServer, OpenIdProvider
 from ledger.errors import UsageError
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,31}")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_NO_LINE = re.compile("[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +68,132 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise UsageError(f"{base_url!r} is no address", place="PITH_BASE_URL", cure="give https://HOST")
     policy = environment.get("PITH_WITNESS_POLICY")
     return Settings(Path(environment.get("PITH_DATA", ".pith")), base_url, Path(policy) if policy else None)
+
+
+def api_settings(settings: Settings, environment: Mapping[str, str]) -> ApiSettings:
+    """Read what the application needs beyond the data folder.
+
+    `PITH_OPENID_ISSUER`, `PITH_OPENID_CLIENT_ID`, `PITH_OPENID_CLIENT_SECRET` and `PITH_OPENID_SCHEME` (default
+    `orcid`) name a provider of logins. `PITH_SMTP` (`HOST:PORT`), `PITH_SMTP_SENDER`, `PITH_SMTP_USER`,
+    `PITH_SMTP_PASSWORD` and `PITH_SMTP_STARTTLS` (`yes`) say where letters are handed in. `PITH_SSH_KEY_LISTS` holds
+    `SCHEME=ADDRESS` pairs with `{user}` in each address, separated by spaces. `PITH_RATE_LIMITS` holds `CLASS=NUMBER`
+    pairs: requests a minute for one client. A secret may stand in a file instead: `PITH_OPENID_CLIENT_SECRET_FILE`,
+    `PITH_SMTP_PASSWORD_FILE`.
+
+    Raises:
+        UsageError: a value that cannot be meant, named by its variable and never repeated where it is secret.
+    """
+    return ApiSettings(
+        base_url=settings.base_url,
+        rate_limits=_rate_limits(environment.get("PITH_RATE_LIMITS", "")),
+        openid=_openid(environment),
+        mail=_mail(environment),
+        ssh_key_lists=_ssh_key_lists(environment.get("PITH_SSH_KEY_LISTS", "")),
+    )
+
+
+def _openid(environment: Mapping[str, str]) -> OpenIdProvider | None:
+    issuer = environment.get("PITH_OPENID_ISSUER", "")
+    if not issuer:
+        return None
+    if not _is_safe(issuer) or "?" in issuer or "#" in issuer:
+        raise UsageError(f"{issuer!r} is no issuer", place="PITH_OPENID_ISSUER", cure="such as https://orcid.org")
+    client_id = environment.get("PITH_OPENID_CLIENT_ID", "")
+    if not client_id:
+        raise UsageError("a provider needs a client id", place="PITH_OPENID_CLIENT_ID", cure="register with it")
+    scheme = environment.get("PITH_OPENID_SCHEME", "orcid")
+    if not _SCHEME.fullmatch(scheme) or scheme in ("email", "registry"):
+        raise UsageError(
+            f"{scheme!r} is no scheme of its identifiers", place="PITH_OPENID_SCHEME", cure="such as orcid"
+        )
+    return OpenIdProvider(issuer, client_id, _secret(environment, "PITH_OPENID_CLIENT_SECRET"), scheme)
+
+
+def _mail(environment: Mapping[str, str]) -> MailServer | None:
+    server = environment.get("PITH_SMTP", "")
+    if not server:
+        return None
+    host, _, port = server.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise UsageError(f"{server!r} is no server", place="PITH_SMTP", cure="give HOST:PORT")
+    sender = environment.get("PITH_SMTP_SENDER", "")
+    if "@" not in sender or _NO_LINE.search(sender):
+        raise UsageError(
+            f"{sender!r} is no sender", place="PITH_SMTP_SENDER", cure="give the address letters come from"
+        )
+    starttls = environment.get("PITH_SMTP_STARTTLS", "no")
+    if starttls not in ("yes", "no"):
+        raise UsageError(f"{starttls!r} is neither yes nor no", place="PITH_SMTP_STARTTLS")
+    user, password = environment.get("PITH_SMTP_USER", ""), _secret(environment, "PITH_SMTP_PASSWORD")
+    if user and starttls == "no" and host.strip("[]") not in _LOOPBACK:
+        raise UsageError(
+            "a password would go over the network in clear", place="PITH_SMTP_STARTTLS", cure="set it to yes"
+        )
+    return MailServer(host.strip("[]"), int(port), sender, user, password, starttls == "yes")
+
+
+def _ssh_key_lists(text: str) -> dict[str, str]:
+    found = _pairs(text, "PITH_SSH_KEY_LISTS", "give SCHEME=ADDRESS, such as github=https://github.com/{user}.keys")
+    for scheme, address in found.items():
+        parts = urlsplit(address)
+        # The user's name belongs into the path: in the host it would choose whom to ask.
+        if not _is_scheme(scheme) or not _is_safe(address) or "{" in parts.netloc or "{user}" not in parts.path:
+            raise UsageError(
+                f"{scheme}={address} is no list of keys",
+                place="PITH_SSH_KEY_LISTS",
+                cure="such as github=https://github.com/{user}.keys",
+            )
+    return found
+
+
+def _rate_limits(text: str) -> dict[str, int]:
+    found = _pairs(text, "PITH_RATE_LIMITS", "give CLASS=NUMBER, such as submit=60")
+    for cost, number in found.items():
+        if not number.isascii() or not number.isdigit() or not 0 < int(number) < 1_000_000_000:
+            raise UsageError(f"{number!r} is no limit for {cost}", place="PITH_RATE_LIMITS", cure="give a whole number")
+    return {cost: int(number) for cost, number in found.items()}
+
+
+def _is_scheme(text: str) -> bool:
+    """Say whether identifiers of this scheme may be proven; two schemes have rules of their own."""
+    return _SCHEME.fullmatch(text) is not None and text not in ("email", "registry")
+
+
+def _names_user(address: str) -> bool:
+    parts = urlsplit(address)
+    return "{" not in parts.netloc and "{user}" in parts.path
+
+
+def _is_safe(address: str) -> bool:
+    """Say whether nobody on the way can answer in the place of an address: TLS, or this very machine."""
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and (
+            parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        )
+    except ValueError:
+        return False
+
+
+def _pairs(text: str, place: str, cure: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in text.split():
+        name, separator, value = pair.partition("=")
+        if not name or not separator or not value or name in found:
+            raise UsageError(f"{pair!r} is no pair, or given twice", place=place, cure=cure)
+        found[name] = value
+    return found
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str:
+    """Return a secret from its variable, or without its final newline from the file that NAME_FILE names."""
+    path = environment.get(f"{name}_FILE")
+    if path is None:
+        return environment.get(name, "")
+    if name in environment:
+        raise UsageError(f"{name} is set too", place=f"{name}_FILE", cure="set one of the two")
+    try:
+        return Path(path).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"the file cannot be read: {reason}", place=f"{name}_FILE") from None

@@ -12,16 +12,19 @@ from typing import Any, Final, Protocol
 import msgspec
 from sqlalchemy import Table
 
+from ledger import canonical
+from ledger.events import MODERATED
 from ledger.subjects import source_aliases
 from ledger.tables import table_of
 from projections.document import document
 from projections.judged import Judged
-from projections.tables import AliasRow, CitationRow, RecordRow, RecordSignerRow, SearchRow
+from projections.tables import AliasRow, CitationRow, ModerationRow, RecordRow, RecordSignerRow, SearchRow
 
 RECORDS: Final = table_of(RecordRow)
 RECORD_SIGNERS: Final = table_of(RecordSignerRow)
 ALIASES: Final = table_of(AliasRow)
 CITATIONS: Final = table_of(CitationRow)
+MODERATION: Final = table_of(ModerationRow)
 SEARCH_ROWS: Final = table_of(SearchRow)
 
 Row = dict[str, Any]
@@ -107,6 +110,30 @@ class Citations:
                 yield CITATIONS, row
 
 
+class Moderation:
+    """What moderators may decide on: where it stands and what became of it, so that what waits is found at once."""
+
+    name = "moderation"
+    tables = (MODERATION,)
+
+    def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
+        for judgement in judged.judgements:
+            entry, event = judgement.entry, judgement.entry.event
+            if event.event_type in MODERATED and judgement.verdict.status != "refused":
+                row = {
+                    "suffix": judged.suffix,
+                    "subject": judged.subject,
+                    "position": entry.position,
+                    "received_at": entry.received_at,
+                    "event_id": event.id_text,
+                    "event_type": event.event_type,
+                    "target": event.target,
+                    "status": judgement.verdict.status,
+                    "signer": canonical.encode_decoded(event.value["signer"]).decode(),
+                }
+                yield MODERATION, row
+
+
 class Search:
     """Words of title, authors and abstract; the runner puts these three into the full-text index."""
 
@@ -125,5 +152,5 @@ class Search:
 
 
 PROJECTORS: Final[Mapping[str, Projector]] = {
-    projector.name: projector for projector in (Records(), Aliases(), Citations(), Search())
+    projector.name: projector for projector in (Records(), Aliases(), Citations(), Moderation(), Search())
 }

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, select, text
+from sqlalchemy import Connection, Row, and_, bindparam, select, text
 
 from ledger.database import Database
 from ledger.errors import AmbiguousError, InvalidFieldError, NotFoundError
@@ -36,6 +37,20 @@ class Named:
 
     subject: str
     other_versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A paper's current view as it is kept: where its record stands, and its document's JSON."""
+
+    subject: str
+    position: int
+    document: bytes
+
+    def opened(self, anchored_size: int) -> Document:
+        """Return the document, with what outside clocks vouch for by now (`Registry.anchored_size`) joined."""
+        found: Document = msgspec.json.decode(self.document, type=dict[str, msgspec.Raw])
+        return found | _anchored(found) if self.position < anchored_size else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +87,23 @@ def resolve(database: Database, name: str) -> Named:
             if is_number(name.strip()):
                 found = [row for row in found if row.subject == name.strip()]
             if len(found) > 1:
-                raise AmbiguousError(f"{name!r} begins several numbers", [row.subject for row in found])
+                raise AmbiguousError(f"{name[:80]!r} begins several numbers", [row.subject for row in found])
             if found:
                 return Named(found[0].subject)
         for alias in interpret(name):
             named = _by_alias(connection, alias)
             if named is not None:
                 return named
-    raise NotFoundError(f"nothing here is called {name!r}")
+    raise NotFoundError(f"nothing here is called {name[:80]!r}")
+
+
+def resolve_alias(database: Database, alias: Alias) -> Named:
+    """Find the paper that an identifier of a known kind names; raises as `resolve` does."""
+    with database.read() as connection:
+        named = _by_alias(connection, alias)
+    if named is None:
+        raise NotFoundError(f"nothing here has the {alias.kind} {alias.value[:80]!r}")
+    return named
 
 
 def record(database: Database, subject: str, anchored_size: int) -> Document:
@@ -91,17 +115,20 @@ def record(database: Database, subject: str, anchored_size: int) -> Document:
     Raises:
         NotFoundError: no such paper.
     """
+    found = stored(database, subject[10:])
+    if found is None or found.subject != subject:
+        raise NotFoundError(f"there is no record of {subject}")
+    return found.opened(anchored_size)
+
+
+def stored(database: Database, suffix: str) -> Stored | None:
+    """Return the current view of the paper with a suffix of 26 characters, as it is kept; None if there is none."""
     with database.read() as connection:
-        statement = select(RECORDS).where(
-            RECORDS.c.suffix == subject[10:], RECORDS.c.generation == _generation(connection, "records")
+        statement = select(RECORDS.c.subject, RECORDS.c.position, RECORDS.c.document).where(
+            RECORDS.c.suffix == suffix, RECORDS.c.generation == _generation(connection, "records")
         )
         row = connection.execute(statement).first()
-    if row is None or row.subject != subject:
-        raise NotFoundError(f"there is no record of {subject}")
-    found: Document = msgspec.json.decode(row.document, type=dict[str, msgspec.Raw])
-    if row.position < anchored_size:
-        found |= _anchored(found)
-    return found
+    return None if row is None else Stored(row.subject, row.position, row.document)
 
 
 def record_as_of(store: Store, subject: str, position: int, registry: Registry) -> Document:
@@ -172,6 +199,25 @@ def search(database: Database, words: str, limit: int = 20) -> list[Hit]:
         return [Hit(row.subject, row.title, row.authors) for row in connection.execute(statement, values)]
 
 
+def known(database: Database, subjects: Iterable[str]) -> dict[str, Hit]:
+    """Return title and authors of those among some papers that have a record."""
+    asked = {subject for subject in subjects if is_number(subject)}
+    statement = text(
+        "SELECT records.subject AS subject, title, authors FROM search_rows"
+        " JOIN search_text ON search_text.rowid = search_rows.id"
+        " JOIN records ON records.suffix = search_rows.suffix AND records.generation = :records"
+        " WHERE search_rows.suffix IN :suffixes AND search_rows.generation = :search"
+    ).bindparams(bindparam("suffixes", expanding=True))
+    with database.read() as connection:
+        values = {
+            "suffixes": [subject[10:] for subject in asked],
+            "records": _generation(connection, "records"),
+            "search": _generation(connection, "search"),
+        }
+        rows = connection.execute(statement, values).all() if asked else []
+    return {row.subject: Hit(row.subject, row.title, row.authors) for row in rows if row.subject in asked}
+
+
 def cursor(database: Database) -> int:
     """Return the position that the active projections have read up to."""
     with database.read() as connection:
@@ -226,7 +272,8 @@ def _by_alias(connection: Connection, alias: Alias) -> Named | None:
     if len(works) > 1:
         # A preprint and its published form may share a DOI; which is meant, only the reader knows.
         newest = {(row.source_kind, row.source_id): row.subject for row in reversed(rows)}
-        raise AmbiguousError(f"{alias.value!r} names several papers", sorted(newest.values()), cure="take one of these")
+        message = f"{alias.value[:80]!r} names several papers"
+        raise AmbiguousError(message, sorted(newest.values()), cure="take one of these")
     return Named(rows[0].subject, tuple(row.subject for row in rows[1:]))
 
 

@@ -99,6 +99,29 @@ class CitationRow(ProjectionTable, table=True):
     status: str = Field(max_length=20)
 
 
+class ModerationRow(ProjectionTable, table=True):
+    """One statement that moderators may decide on, and what became of it; `signer` is the JSON of its signer block."""
+
+    __tablename__ = "moderation"
+    __table_args__ = (
+        Index("ix_moderation_status", "status", "position"),
+        Index("ix_moderation_event", "event_id"),
+        Index("ix_moderation_suffix", "suffix"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    generation: int
+    suffix: str = Field(max_length=26)
+    subject: str = Field(max_length=36)
+    position: int = Field(sa_column=Column(Key64, nullable=False))
+    received_at: int = Field(sa_column=Column(Key64, nullable=False))
+    event_id: str = Field(max_length=71)
+    event_type: str = Field(max_length=24)
+    target: str = Field(max_length=80)
+    status: str = Field(max_length=20)
+    signer: str
+
+
 class SearchRow(ProjectionTable, table=True):
     """Which row of the full-text index belongs to which paper of which generation."""
 

@@ -18,11 +18,13 @@ from ops.cli import (
     importing,
     keeping,
     mirroring,
+    moderating,
     proving,
     reading,
     replaying,
     serving,
     signing,
+    tokens,
     witnessing,
 )
 from ops.cli.output import fail
@@ -40,6 +42,7 @@ for module in (
     importing,
     signing,
     reading,
+    moderating,
     proving,
     mirroring,
     replaying,
@@ -47,6 +50,7 @@ for module in (
     serving,
     following,
     witnessing,
+    tokens,
 ):
     module.register(app)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,10 +18,14 @@ from ops.checkpointing import checkpoint as make_checkpoint
 from ops.checkpointing import newest, read_policy
 from ops.cli.output import Json, KeyOption, keys_of, opened, progress, say, show_checks, tell, write_out
 from ops.cli.reading import Subject
+from ops.cli.remote import ItsLogKey, ItsRoot, connected, remark_on_trust
 from ops.home import Home
 from ops.verify import verify_path
 from projections import bundles, queries
 from projections.rebuild import replay
+
+if TYPE_CHECKING:
+    from api.client.client import Client
 
 Root = Annotated[str | None, typer.Option("--root", help="The event id the log must begin with (sha256:…).")]
 LogKey = Annotated[str | None, typer.Option("--log-key", help="The key that must sign for the log (NAME+HASH+KEY).")]
@@ -60,25 +64,41 @@ def checkpoint(json: Json = False) -> int:
     return 0 if made.published else 1
 
 
-def receipt(event: EventArgument) -> None:
+def receipt(context: typer.Context, event: EventArgument, root: ItsRoot = None, log_key: ItsLogKey = None) -> None:
     """Print an event's receipt: with it anybody can check, offline and in years, that the log holds the event."""
+    if (client := connected(context, root, log_key)) is not None:
+        with client as registry:
+            tell(registry.receipt(_event_id(registry, event)).value)
+            remark_on_trust(registry)
+        return
     with opened() as home:
         newest(home)
         tell(receipts.receipt(home.store, _entry(home, event)))
 
 
 def proof(
+    context: typer.Context,
     event: Annotated[str | None, typer.Argument(help="An event id (sha256:…) or a position.")] = None,
     growth: Annotated[
         tuple[int, int] | None,
         typer.Option("--growth", help="Prove instead that the log of one checkpoint begins with that of another."),
     ] = None,
+    root: ItsRoot = None,
+    log_key: ItsLogKey = None,
 ) -> None:
     """Print a proof of inclusion (C2SP tlog-proof), or with --growth OLD NEW one of consistency."""
     if (event is None) == (growth is None):
         raise UsageError("give an event, or --growth and two sizes", cure="see `pith proof --help`")
     if growth is not None and max(growth) > MAX_SIZE:
         raise UsageError(f"no log has {max(growth)} entries", place="--growth")
+    if (client := connected(context, root, log_key)) is not None:
+        with client as registry:
+            if event is not None:
+                write_out(registry.proof(_event_id(registry, event))[0])
+            elif growth is not None:
+                tell(registry.growth(min(growth), max(growth)).value)
+            remark_on_trust(registry)
+        return
     with opened() as home:
         published = newest(home)
         if event is not None:
@@ -90,8 +110,13 @@ def proof(
             tell(receipts.consistency(home.store, old, new))
 
 
-def bundle(subject: Subject) -> None:
+def bundle(context: typer.Context, subject: Subject, root: ItsRoot = None, log_key: ItsLogKey = None) -> None:
     """Print everything about one paper as a bundle that `pith verify` checks offline."""
+    if (client := connected(context, root, log_key)) is not None:
+        with client as registry:
+            tell(registry.bundle(subject).value)
+            remark_on_trust(registry)
+        return
     with opened() as home:
         newest(home)
         home.catch_up()
@@ -142,9 +167,20 @@ def log_key_of(text: str | None) -> Verifier | None:
 
 
 def _entry(home: Home, event: str) -> Entry:
+    named = _named(event)
+    return home.store.entry(named) if isinstance(named, int) else home.store.find(bytes.fromhex(named))
+
+
+def _event_id(registry: Client, event: str) -> str:
+    named = _named(event)
+    return registry.entry(named).event.id_text if isinstance(named, int) else f"sha256:{named}"
+
+
+def _named(event: str) -> int | str:
+    """Read a position, or the hex digits of an event id; raises UsageError for anything else."""
     if event.isascii() and event.isdigit() and len(event) < 20:
-        return home.store.entry(int(event))
+        return int(event)
     digits = event.removeprefix("sha256:")
     if len(digits) != 64 or digits.strip("0123456789abcdef"):
         raise UsageError(f"{event[:80]!r} is neither an event id nor a position", cure="see `pith history SUBJECT`")
-    return home.store.find(bytes.fromhex(digits))
+    return digits

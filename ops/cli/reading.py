@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -12,12 +12,18 @@ from rich.text import Text
 from api.addresses import served
 from ledger.errors import NotFoundError
 from ledger.events import Entry
+from ledger.proofs.steps import step
 from ledger.registry import Registry
 from ledger.times import instant
 from ledger.verdicts import Verdict
 from ops.cli.output import AsOf, Json, console, opened, plain, position_of, say, tell
+from ops.cli.remote import ItsLogKey, ItsRoot, connected, remark
+from ops.cli.remote_reading import Shown, history_rows, hits, shown
 from ops.home import Home
 from projections import queries
+
+if TYPE_CHECKING:
+    from api.client.client import Client
 
 Subject = Annotated[str, typer.Argument(help="A Pith Number, a part of its suffix, or an alias (arXiv id, DOI, …).")]
 
@@ -28,8 +34,36 @@ def register(app: typer.Typer) -> None:
     app.command()(find)
 
 
-def show(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
+def show(
+    context: typer.Context,
+    subject: Subject,
+    as_of: AsOf = None,
+    root: ItsRoot = None,
+    log_key: ItsLogKey = None,
+    json: Json = False,
+) -> None:
     """Show a paper's record, now or as it was."""
+    client = connected(context, root, log_key)
+    if client is None:
+        found = _shown(subject, as_of)
+    else:
+        with client as registry:
+            found = shown(registry, subject, as_of)
+            _remark(registry, json=json)
+    if json:
+        tell(found.document)
+        return
+    with step("canonical form", "the record"):
+        show_record(msgspec.json.decode(msgspec.json.encode(found.document)))
+    for title, citations in (("cited by", found.incoming), ("cites", found.outgoing)):
+        for citation in citations:
+            other = citation.citing if title == "cited by" else citation.cited
+            say(f"{title:10} {citation.relationship:12} {other}")
+    if found.others:
+        say("", "other versions: " + ", ".join(found.others))
+
+
+def _shown(subject: str, as_of: str | None) -> Shown:
     with opened() as home:
         home.catch_up()
         named = queries.resolve(home.projections, subject)
@@ -42,30 +76,25 @@ def show(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
         # Who cites whom is kept for the present only; a view of the past must not show what came later.
         incoming, outgoing = queries.citations(home.projections, named.subject) if as_of is None else ([], [])
         others = named.other_versions if as_of is None else ()
-        document = served(document, home.settings.base_url)
-    if json:
-        tell(document)
-        return
-    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
-    show_record(found)
-    for title, citations in (("cited by", incoming), ("cites", outgoing)):
-        for citation in citations:
-            other = citation.citing if title == "cited by" else citation.cited
-            say(f"{title:10} {citation.relationship:12} {other}")
-    if others:
-        say("", "other versions: " + ", ".join(others))
+        return Shown(served(document, home.settings.base_url), incoming, outgoing, others)
 
 
-def history(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
+def history(
+    context: typer.Context,
+    subject: Subject,
+    as_of: AsOf = None,
+    root: ItsRoot = None,
+    log_key: ItsLogKey = None,
+    json: Json = False,
+) -> None:
     """List everything the log holds about a paper (or `registry`), with what became of it."""
-    with opened() as home:
-        position = position_of(home.store, as_of)
-        if subject == "registry":
-            rows = [_row(entry, Verdict("counted")) for entry in home.store.of_registry(0, position)]
-        else:
-            home.catch_up()
-            number = queries.resolve(home.projections, subject).subject
-            rows = _judged_rows(home, number, position, home.store.registry())
+    client = connected(context, root, log_key)
+    if client is None:
+        rows = _history(subject, as_of)
+    else:
+        with client as registry:
+            rows = history_rows(registry, subject, as_of, texts=json)
+            _remark(registry, json=json)
     if json:
         tell(rows)
         return
@@ -86,27 +115,53 @@ def history(subject: Subject, as_of: AsOf = None, json: Json = False) -> None:
     console.print(table, markup=False, emoji=False)
 
 
+def _history(subject: str, as_of: str | None) -> list[dict[str, Any]]:
+    with opened() as home:
+        position = position_of(home.store, as_of)
+        if subject == "registry":
+            return [_row(entry, Verdict("counted")) for entry in home.store.of_registry(0, position)]
+        home.catch_up()
+        number = queries.resolve(home.projections, subject).subject
+        return _judged_rows(home, number, position, home.store.registry())
+
+
+def _remark(registry: Client, *, json: bool) -> None:
+    """Say to people what they read from elsewhere, where nothing proves it."""
+    if not (json or registry.is_pinned):
+        remark("open: this is the registry's word; with --root it is computed from what its log proves")
+
+
 def find(
+    context: typer.Context,
     text: Annotated[str, typer.Argument(help="Words of title, authors or abstract, or an identifier.")],
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     json: Json = False,
 ) -> None:
     """Find papers by identifier or by words."""
+    client = connected(context)
+    if client is None:
+        found = _hits(text, limit)
+    else:
+        with client as registry:
+            found = hits(registry, text, limit)
+    if json:
+        tell(found)
+        return
+    if not found:
+        raise NotFoundError(f"nothing here holds all of {text!r}", cure="try fewer words")
+    for hit in found:
+        say(f"{hit.subject}  {hit.title}", f"{'':37} {hit.authors[:100]}")
+
+
+def _hits(text: str, limit: int) -> list[queries.Hit]:
     with opened() as home:
         home.catch_up()
         try:
             named = queries.resolve(home.projections, text)
-            hits = [queries.Hit(named.subject, *_title(home, named.subject))]
-            hits += [queries.Hit(other, *_title(home, other)) for other in named.other_versions]
+            found = [queries.Hit(named.subject, *_title(home, named.subject))]
+            return found + [queries.Hit(other, *_title(home, other)) for other in named.other_versions]
         except NotFoundError:
-            hits = queries.search(home.projections, text, limit)
-    if json:
-        tell(hits)
-        return
-    if not hits:
-        raise NotFoundError(f"nothing here holds all of {text!r}", cure="try fewer words")
-    for hit in hits:
-        say(f"{hit.subject}  {hit.title}", f"{'':37} {hit.authors[:100]}")
+            return queries.search(home.projections, text, limit)
 
 
 def _title(home: Home, subject: str) -> tuple[str, str]:

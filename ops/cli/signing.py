@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sign(
+    context: typer.Context,
     event_type: Annotated[str, typer.Argument(help="Such as citation_signature; see the README's protocol chapter.")],
     subject: Annotated[
         str, typer.Argument(help="A Pith Number, or any name that `pith find` resolves, or `registry`.")
@@ -45,6 +46,12 @@ def sign(
         str | None, typer.Option(help="What it speaks about, where the type leaves a choice: sha256:… or a claim.")
     ] = None,
     successor: Annotated[Path | None, typer.Option(help="For key_rotated: the new key's file.")] = None,
+    send: Annotated[
+        bool, typer.Option("--send", help="With --url: hand it in at once, instead of printing it.")
+    ] = False,
+    root: ItsRoot = None,
+    log_key: ItsLogKey = None,
+    json: Json = False,
 ) -> None:
     """Sign a statement and print it as one line of JSON, ready for `pith append`."""
     if key == Path():
@@ -61,10 +68,23 @@ def sign(
         content = signatory.rotation(Signatory(read_key(successor), now, os.urandom))
     else:
         raise UsageError(f"{event_type} needs a payload", cure="give it as JSON, @FILE or -")
-    if subject != "registry" and not is_number(subject):
-        with opened() as home:
-            subject = resolve(home.projections, subject).subject
-    event, disclosures = signatory.sign(event_type, subject, content, target=target)
+    client = connected(context, root, log_key)
+    if send and client is None:
+        cure = "name a registry with `pith --url URL sign …`, or pipe it into `pith append -`"
+        raise UsageError("there is nowhere to send it", place="--send", cure=cure)
+    if client is not None:
+        with client as registry:
+            if subject != "registry" and not is_number(subject):
+                subject = registry.resolve(subject).pith_number
+            event, disclosures = signatory.sign(event_type, subject, content, target=target)
+            if send:
+                _send(registry, event, disclosures, json=json)
+                return
+    else:
+        if subject != "registry" and not is_number(subject):
+            with opened() as home:
+                subject = resolve(home.projections, subject).subject
+        event, disclosures = signatory.sign(event_type, subject, content, target=target)
     line: dict[str, Any] = event.value
     if disclosures:
         line = {"event": event.value, "disclosures": disclosures}
@@ -72,6 +92,7 @@ def sign(
 
 
 def append(
+    context: typer.Context,
     source: Annotated[
         str, typer.Argument(help="A file of signed events, one JSON object a line; - for standard input.")
     ],

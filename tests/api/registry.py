@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,19 +88,23 @@ def a_registry(folder: Path, settings: ApiSettings | None = None, world: World |
     """Serve a registry of some people and one paper, whose real clock is the machine's."""
     world = world or World()
     home = a_home(folder, world)
+    newest(home)
+    with serving(home, world, settings) as registry:
+        yield registry
+
+
+@contextmanager
+def serving(home: Home, world: World, settings: ApiSettings | None = None) -> Iterator[Registry]:
+    """Serve a data folder, its projections following in a thread; it is closed at the end."""
     stopped = threading.Event()
-    try:
-        with composed(home, settings or ApiSettings(BASE_URL)) as parts:
-            projecting = threading.Thread(target=project, args=(home.store, home.projections, stopped, now))
-            projecting.start()
-            try:
-                newest(home)
-                with served(create_app(parts)) as address, httpx.Client(base_url=address, timeout=30) as client:
-                    registry = Registry(home, parts, world, address, client)
-                    registry.caught_up()
-                    yield registry
-            finally:
-                stopped.set()
-                projecting.join()
-    finally:
-        home.close()
+    projecting = threading.Thread(target=project, args=(home.store, home.projections, stopped, now))
+    with closing(home), composed(home, settings or ApiSettings(BASE_URL)) as parts:
+        projecting.start()
+        try:
+            with served(create_app(parts)) as address, httpx.Client(base_url=address, timeout=30) as client:
+                registry = Registry(home, parts, world, address, client)
+                registry.caught_up()
+                yield registry
+        finally:
+            stopped.set()
+            projecting.join()

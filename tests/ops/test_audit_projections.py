@@ -67,7 +67,7 @@ def misplaced(table: str) -> list[Flip]:
     return [Flip(table, "suffix", one, at, rf"{table}, suffix [A-Z0-9@]+") for at in (0, -1)]
 
 
-TABLES: Final = ("records", "record_signers", "aliases", "citations", "search_rows")
+TABLES: Final = ("records", "record_signers", "aliases", "citations", "moderation", "search_rows")
 TEXT: Final = f"rowid = (SELECT id FROM search_rows WHERE suffix = '{LONG_NUMBER[10:]}')"
 
 FLIPS: Final = [
@@ -83,6 +83,8 @@ FLIPS: Final = [
     *numbers("aliases", "generation"),
     *rows("citations", "citing", "relationship", "event_id", "status"),
     *numbers("citations", "generation", "position"),
+    *rows("moderation", "subject", "event_id", "event_type", "target", "status", "signer"),
+    *numbers("moderation", "generation", "position", "received_at"),
     *numbers("search_rows", "generation"),
     *(flip for table in TABLES for flip in misplaced(table)),
     Flip("search_rows", "id", "suffix = (SELECT max(suffix) FROM search_rows)", 7, r"search_text, \d+"),
@@ -108,7 +110,7 @@ FLIPS: Final = [
     Flip("search_text_config", "k", "k = 'version'", 0, r"projections\.db|search_text"),
 ]
 
-UNSEEN: Final = {(table, "id") for table in ("records", "record_signers", "aliases", "citations")}
+UNSEEN: Final = {(table, "id") for table in ("records", "record_signers", "aliases", "citations", "moderation")}
 """Numbers that tell rows apart; nothing refers to them, and a rebuild gives others."""
 
 SPECIAL: Final = {("cursors", "error"), ("citations", "claim_id")}
@@ -146,7 +148,7 @@ def test_every_column_of_the_projections_is_flipped_by_some_test() -> None:
         ("INSERT INTO projected_log SELECT 2, root FROM projected_log", r"projected_log"),
         *(
             (f"DELETE FROM {table} WHERE suffix = '{SUFFIX}'", rf"\(at {table}, suffix {SUFFIX}")
-            for table in ("records", "record_signers", "aliases", "citations")
+            for table in ("records", "record_signers", "aliases", "citations", "moderation")
         ),
         *(
             (
@@ -159,6 +161,7 @@ def test_every_column_of_the_projections_is_flipped_by_some_test() -> None:
                 ("record_signers", "subject, key_id"),
                 ("aliases", "alias_kind, alias_value"),
                 ("citations", "citing, relationship, claim_id, event_id, position, status"),
+                ("moderation", "subject, position, received_at, event_id, event_type, target, status, signer"),
             )
         ),
         (

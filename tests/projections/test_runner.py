@@ -72,7 +72,7 @@ def by_name(outcomes: list[Rebuilt]) -> dict[str, Rebuilt]:
 
 def generations(database: Database) -> dict[str, set[int]]:
     """Return the generations that have rows, by table."""
-    tables = ("cursors", "records", "record_signers", "aliases", "citations", "search_rows")
+    tables = ("cursors", "records", "record_signers", "aliases", "citations", "moderation", "search_rows")
     with database.read() as connection:
         return {
             table: set(connection.execute(text(f"SELECT DISTINCT generation FROM {table}")).scalars())
@@ -81,7 +81,7 @@ def generations(database: Database) -> dict[str, set[int]]:
 
 
 def rows(database: Database) -> dict[str, int]:
-    tables = ("records", "record_signers", "aliases", "citations", "search_rows", "search_text")
+    tables = ("records", "record_signers", "aliases", "citations", "moderation", "search_rows", "search_text")
     with database.read() as connection:
         return {table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}
 
@@ -269,6 +269,7 @@ def test_a_broken_off_rebuild_leaves_no_rows_after_the_next(log: Log, database: 
         ("records", "DELETE FROM record_signers"),
         ("aliases", "UPDATE aliases SET alias_value = '9999.99999' WHERE alias_kind = 'arxiv'"),
         ("citations", "DELETE FROM citations"),
+        ("moderation", "UPDATE moderation SET status = 'counted'"),
         ("search", "UPDATE search_text SET title = 'nothing'"),
     ],
 )
