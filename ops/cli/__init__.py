@@ -5,6 +5,7 @@ Exit status: 0 fine, 1 a check failed (its step is named), 2 bad input or usage,
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -21,6 +22,7 @@ from ops.cli import (
     moderating,
     proving,
     reading,
+    remote,
     replaying,
     serving,
     signing,
@@ -28,6 +30,7 @@ from ops.cli import (
     witnessing,
 )
 from ops.cli.output import fail
+from ops.cli.remote import Url
 from ops.home import collect_rarely
 
 app = typer.Typer(
@@ -49,10 +52,17 @@ for module in (
     auditing,
     serving,
     following,
+    remote,
     witnessing,
     tokens,
 ):
     module.register(app)
+
+
+@app.callback()
+def choose(context: typer.Context, url: Url = None) -> None:
+    """Remember which registry a command is to work on; raises UsageError where it cannot."""
+    context.obj = remote.chosen(context.invoked_subcommand, url, os.environ)
 
 
 INTERRUPTED = 130

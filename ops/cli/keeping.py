@@ -16,6 +16,7 @@ from ledger.payloads import SignerId
 from ledger.signing import HeldKey, Signatory
 from ledger.subjects import registry_subject
 from ops.cli.output import Json, opened, say, settings, tell
+from ops.cli.remote import ItsLogKey, ItsRoot, connected, name_of
 from ops.home import OWN_ROLES, create_home, now
 from ops.importers.values import normal_orcid
 from ops.keyfiles import read_key, write_key
@@ -64,12 +65,17 @@ def init(
 
 
 def keygen(
+    context: typer.Context,
     signer_id: Annotated[str, typer.Argument(help="Whose key: orcid:0000-0002-1825-0097, did:web:…, …")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The key file to write.")],
     role: Annotated[
         str, typer.Option(help="contributor, moderator, storage_checker; or a further event, receipt or log.")
     ] = "contributor",
-    registry: Annotated[str | None, typer.Option(help="The registry it is for; default: the one in PITH_DATA.")] = None,
+    registry: Annotated[
+        str | None, typer.Option(help="The registry it is for; default: the one in PITH_DATA, or at --url.")
+    ] = None,
+    root: ItsRoot = None,
+    log_key: ItsLogKey = None,
     json: Json = False,
 ) -> None:
     """Make a key and the statement by which it is registered."""
@@ -81,7 +87,10 @@ def keygen(
         raise InvalidFieldError(f"{signer_id!r} is no signer id", cure="the form is scheme:value") from None
     if signer_id.startswith("orcid:"):
         signer_id = f"orcid:{normal_orcid(signer_id[6:], 'signer_id')}"
-    if registry is None:
+    if (client := connected(context, root, log_key)) is not None:
+        with client as elsewhere:
+            registry = name_of(elsewhere, registry)
+    elif registry is None:
         with opened() as home:
             registry = home.store.registry_name
     registry_subject(registry)  # refuses what is no registry's name before a file is made

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -15,13 +16,20 @@ from ledger.canonical import MAX_EVENT_BYTES
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
 from ledger.errors import InvalidFieldError, LedgerError, NotJsonError, SubmissionError, UsageError
 from ledger.events import Event, from_value
+from ledger.proofs import receipts
 from ledger.signing import Signatory
-from ledger.store import Outcome, Submission
+from ledger.store import Appended, Outcome, Submission
 from ledger.subjects import is_number
+from ops.checkpointing import newest
 from ops.cli.output import Json, opened, read_argument, say, tell
-from ops.home import Home, now
+from ops.cli.remote import ItsLogKey, ItsRoot, connected, handed_in, remark
+from ops.home import now
 from ops.keyfiles import read_key
+from ops.whole_files import as_file, write_whole
 from projections.queries import resolve
+
+if TYPE_CHECKING:
+    from api.client.client import Client
 
 MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 8 * MAX_TEXT_BYTES
 BATCH: Final = 1_000
@@ -72,19 +80,19 @@ def sign(
     if send and client is None:
         cure = "name a registry with `pith --url URL sign …`, or pipe it into `pith append -`"
         raise UsageError("there is nowhere to send it", place="--send", cure=cure)
-    if client is not None:
-        with client as registry:
-            if subject != "registry" and not is_number(subject):
-                subject = registry.resolve(subject).pith_number
-            event, disclosures = signatory.sign(event_type, subject, content, target=target)
-            if send:
-                _send(registry, event, disclosures, json=json)
-                return
-    else:
+    with client or nullcontext() as registry:
         if subject != "registry" and not is_number(subject):
-            with opened() as home:
-                subject = resolve(home.projections, subject).subject
+            subject = _number(registry, subject)
         event, disclosures = signatory.sign(event_type, subject, content, target=target)
+        if send and registry is not None:
+            (outcome,) = handed_in(registry, [Submission(event, disclosures)])
+            if isinstance(outcome, LedgerError):
+                raise outcome
+            if json:
+                tell([_result(1, outcome)])
+            else:
+                _show(_result(1, outcome))
+            return
     line: dict[str, Any] = event.value
     if disclosures:
         line = {"event": event.value, "disclosures": disclosures}
@@ -96,40 +104,71 @@ def append(
     source: Annotated[
         str, typer.Argument(help="A file of signed events, one JSON object a line; - for standard input.")
     ],
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", "-o", help="Write the event's receipt to this file, for `pith verify`.")
+    ] = None,
+    root: ItsRoot = None,
+    log_key: ItsLogKey = None,
     json: Json = False,
 ) -> int:
     """Append signed events to the log; bad ones are refused with their reason, the others kept."""
     raw = read_argument(source if source == "-" else f"@{source}")
+    lines = [line for line in raw.splitlines() if line.strip()]
+    if len(lines) > 1 and _is_one_object(raw):
+        lines = [raw]
+    if receipt is not None and len(lines) != 1:
+        cure = "append one event, or ask for each with `pith receipt`"
+        raise UsageError(f"a receipt is of one event, these are {len(lines)}", place="--receipt", cure=cure)
+    results: list[dict[str, Any]] = []
     refused = 0
-    with opened() as home:
-        home.check_own()
-        results: list[dict[str, Any]] = []
-        lines = [line for line in raw.splitlines() if line.strip()]
-        if len(lines) > 1 and _is_one_object(raw):
-            lines = [raw]
-        for start in range(0, len(lines), BATCH):
-            for number, outcome in enumerate(_append(home, lines[start : start + BATCH]), start + 1):
-                result = _result(number, outcome)
-                refused += "error" in result
-                results.append(result)
-                if not json:
-                    _show(result)
-        home.catch_up()
+    with connected(context, root, log_key) or nullcontext() as registry:
+        outcomes = _append(lines, receipt) if registry is None else handed_in(registry, _parsed(lines), receipt)
+        for number, outcome in enumerate(outcomes, 1):
+            result = _result(number, outcome)
+            refused += "error" in result
+            results.append(result)
+            if not json:
+                _show(result)
     if json:
         tell(results)
     return 2 if refused else 0
 
 
-def _append(home: Home, lines: list[bytes]) -> Iterator[Outcome | LedgerError]:
+def _append(lines: list[bytes], receipt: Path | None) -> Iterator[Outcome | LedgerError]:
+    with opened() as home:
+        home.check_own()
+        for start in range(0, len(lines), BATCH):
+            parsed = _parsed(lines[start : start + BATCH], home.store.verify)
+            outcomes = iter(home.store.append([item for item in parsed if isinstance(item, Submission)], home.clock))
+            for item in parsed:
+                outcome = next(outcomes) if isinstance(item, Submission) else item
+                if receipt is not None and isinstance(outcome, Appended):
+                    newest(home)
+                    write_whole(receipt, as_file(receipts.receipt(home.store, outcome.entry)))
+                yield outcome
+        home.catch_up()
+
+
+def _number(registry: Client | None, name: str) -> str:
+    """Return the number of the paper that a name means."""
+    if registry is None:
+        with opened() as home:
+            return resolve(home.projections, name).subject
+    found = registry.resolve(name).pith_number
+    remark(f"open: {name} is {found}, by the registry's word: this is what is signed about")
+    return found
+
+
+def _parsed(
+    lines: list[bytes], verified: Callable[[Submission], Submission] = lambda submission: submission
+) -> list[Submission | LedgerError]:
     parsed: list[Submission | LedgerError] = []
     for line in lines:
         try:
-            parsed.append(home.store.verify(_submission(line)))
+            parsed.append(verified(_submission(line)))
         except LedgerError as error:
             parsed.append(error)
-    outcomes = iter(home.store.append([item for item in parsed if isinstance(item, Submission)], home.clock))
-    for item in parsed:
-        yield next(outcomes) if isinstance(item, Submission) else item
+    return parsed
 
 
 def _submission(line: bytes) -> Submission:

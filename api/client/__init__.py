@@ -1,0 +1,1 @@
+"""A client of a registry: reading, submitting, following, and verifying what it says."""

@@ -1,0 +1,32 @@
+"""Everything that is read about papers and single entries, put together: one memory for all of its answers."""
+
+from __future__ import annotations
+
+from litestar.handlers import HTTPRouteHandler
+
+from api.history import history_handlers
+from api.papers import Papers
+from api.parts import Parts
+from api.proofs import proof_handlers
+from api.published_keys import key_handlers
+from api.receipts import receipt_handlers
+from api.records import record_handlers
+from api.remembered import Remembered
+from api.resolving import resolving_handlers
+from api.schemas import schema_handlers
+from api.search import search_handlers
+
+
+def reading_handlers(parts: Parts) -> list[HTTPRouteHandler]:
+    """Return the routes of papers, their histories and proofs, and of what describes them."""
+    papers = Papers(parts, Remembered(parts.present))
+    return [
+        *record_handlers(parts, papers),
+        *history_handlers(parts, papers),
+        *resolving_handlers(parts, papers),
+        *search_handlers(parts),
+        *receipt_handlers(parts),
+        *proof_handlers(parts),
+        *key_handlers(parts),
+        *schema_handlers(parts.settings.base_url),
+    ]

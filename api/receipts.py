@@ -1,0 +1,129 @@
+"""`/api/receipts/…` and `/api/events/{event_id}`: one entry of the log, and the proof that the log holds it.
+
+Both are exact: an event stands in them with the very bytes that were signed, whatever became of it. Held means that an
+event does not count and is not shown by the views of a record; the log itself is public.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import route
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from api.answers import JSON, Answer
+from api.caching import SHORT
+from api.covering import covering
+from api.documented import METHODS, PROOFS, answers, operation
+from api.names import Asked, caught_up
+from api.parameters import EventId, WaitFor, event_id_of, optional_whole
+from api.parts import Parts
+from ledger.errors import NotFoundError
+from ledger.events import Entry
+from ledger.proofs.receipts import receipt
+from ledger.store import Store
+from ledger.subjects import is_number
+from projections.queries import judged_as_of
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an event about a paper, and why."""
+
+    status: str
+    reason: str
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry; `received_at` in microseconds since 1970, UTC. `fate` is null for events that are about no paper."""
+
+    position: int
+    received_at: int
+    event: dict[str, Any]
+    fate: Fate | None
+
+
+def receipt_handlers(parts: Parts) -> list[HTTPRouteHandler]:
+    """Return the routes of single entries and of their receipts."""
+
+    @route(
+        "/api/receipts/{event_id:str}",
+        http_method=METHODS,
+        summary="The receipt of an event",
+        operation_id=operation("getReceipt"),
+        tags=[PROOFS],
+        responses=answers(
+            "The receipt (schema: `/schemas/pith-receipt/v1.json`).",
+            dict[str, Any],
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    )
+    async def event_receipt(request: Asked, event_id: EventId) -> ASGIResponse:
+        """Return an event with all it takes to check offline that the log holds it (`pith verify`).
+
+        It leads to the published checkpoint; 503 as long as that does not cover the event.
+        """
+        return (await asyncio.to_thread(_receipt, parts, event_id_of(event_id))).to(request)
+
+    @route(
+        "/api/events/{event_id:str}",
+        http_method=METHODS,
+        summary="One entry of the log",
+        operation_id=operation("getEvent"),
+        tags=[PROOFS],
+        responses=answers("The entry.", LogEntry, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    )
+    async def event(request: Asked, event_id: EventId, wait_for: WaitFor = "") -> ASGIResponse:
+        """Return an entry as the log holds it, and what became of the event if it is about a paper."""
+        await caught_up(parts, optional_whole(wait_for, "wait_for"))
+        return (await asyncio.to_thread(_entry, parts, event_id_of(event_id))).to(request)
+
+    return [event_receipt, event]
+
+
+def entry_of(store: Store, event_id: bytes) -> Entry:
+    """Return the entry of an event by its raw id; raises NotFoundError."""
+    try:
+        return store.find(event_id)
+    except NotFoundError as error:
+        raise NotFoundError(error.message, cure="/api/records/{suffix}/events lists a paper's events") from None
+
+
+def _receipt(parts: Parts, event_id: bytes) -> Answer:
+    entry = entry_of(parts.store, event_id)
+    sight = parts.present.sight
+    # Asked first: published checkpoints only grow, so what covers the entry now still will.
+    at_hand = covering(parts.store, entry.position).size <= sight.size
+    found = receipt(parts.store, entry, sight.stream if at_hand else None)
+    if at_hand and _size_of(found) > sight.size:
+        # A checkpoint was published meanwhile, over more of the registry's stream than is at hand.
+        found = receipt(parts.store, entry)
+    return Answer(msgspec.json.encode(found), JSON, SHORT)
+
+
+def _size_of(found: dict[str, Any]) -> int:
+    """Return how many entries the checkpoint of a receipt of our own covers."""
+    return int(found["checkpoint"].split("\n", 2)[1])
+
+
+def _entry(parts: Parts, event_id: bytes) -> Answer:
+    entry = entry_of(parts.store, event_id)
+    event: Any = msgspec.Raw(entry.event.raw)
+    found = LogEntry(position=entry.position, received_at=entry.received_at, event=event, fate=_fate(parts, entry))
+    return Answer(msgspec.json.encode(found), JSON, SHORT)
+
+
+def _fate(parts: Parts, entry: Entry) -> Fate | None:
+    if not is_number(entry.event.subject):
+        return None
+    sight = parts.present.sight
+    size, registry = sight.size, sight.registry
+    if entry.position >= size:
+        size, registry = parts.store.head().size, parts.store.registry()
+    judged = judged_as_of(parts.store, entry.event.subject, size, registry)
+    verdict = next(found.verdict for found in judged.judgements if found.entry.position == entry.position)
+    return Fate(status=verdict.status, reason=verdict.reason)

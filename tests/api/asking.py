@@ -1,0 +1,61 @@
+"""Asking a registry for papers: new ones for a test to change, and requests that no client tidies up first."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ledger import records
+from ledger.events import Event
+from tests.api.registry import Registry
+from tests.builders import ALICE, NUMBER, Who, a_record
+
+SUFFIX: Final = NUMBER[10:]
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+SHORT: Final = "public, max-age=5"
+
+_IDENTS: Final = itertools.count(10_000)
+
+
+def a_paper(registry: Registry, title: str = "A Paper of Its Own", abstract: str = "Abstract.", **source: Any) -> str:
+    """Record a new paper and return its number once it is shown."""
+    record, paper = a_record(title, abstract, **{"ident": f"2605.{next(_IDENTS)}", **source})
+    registry.admit(registry.world.record_created(record, {**paper, "authors_text": "Kurt Gödel"}))
+    registry.caught_up()
+    return records.identify(record).number
+
+
+def said(registry: Registry, number: str, event_type: str, payload: Mapping[str, Any], who: Who = ALICE) -> Event:
+    """Sign something about a paper, as anybody."""
+    return registry.world.event(who, event_type, payload, subject=number)
+
+
+def a_citation(registry: Registry, number: str, who: Who = ALICE, **changes: Any) -> Event:
+    payload = {"citing": "arxiv:2606.00002", "relationship": "supports", **changes}
+    return said(registry, number, "citation_signature", payload, who)
+
+
+def known_alice(registry: Registry) -> None:
+    """Prove who Alice is, so that what she says counts."""
+    registry.admit(registry.world.proof_of_identity(ALICE))
+    registry.caught_up()
+
+
+def exactly(
+    address: str, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Ask for a path as it stands, which most clients would tidy up first."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        names = dict.fromkeys(name.lower() for name, _ in answer.getheaders())
+        return answer.status, {name: ", ".join(answer.headers.get_all(name)) for name in names}, answer.read()
+    finally:
+        connection.close()
