@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -48,11 +49,12 @@ def links(suffix: str, base_url: str) -> dict[str, str]:
 def agent_actions(suffix: str, source: dict[str, Any], base_url: str) -> dict[str, Any]:
     """Return the `agent_actions` block: what a program can do with a paper, and where."""
     found = links(suffix, base_url)
+    ident = quote(source["id"], safe="/:.-_")
     return {
         "view_html": found["html"],
         "download_json": found["json"],
         "view_paper": found["paper"],
-        "resolve_alias": f"{base_url}/api/pith-number/resolve?{source['kind']}={source['id']}&json=true",
+        "resolve_alias": f"{base_url}/api/pith-number/resolve?{source['kind']}={ident}&json=true",
         "fetch_graph": found["graph_json"],
         "fetch_events": found["events_json"],
         "actions": {name: f"{found['html']}/action/{event_type}" for name, event_type in ACTIONS.items()},

@@ -30,7 +30,7 @@ _UNCHANGED: Final = HTTPStatus.NOT_MODIFIED
 class Answer:
     """A representation with a strong tag from its content; it may be given any number of times, also at once."""
 
-    __slots__ = ("_full", "_head", "_tag", "_unchanged", "content")
+    __slots__ = ("_full", "_head", "_unchanged", "content", "full_headers", "tag", "unchanged_headers")
 
     def __init__(self, content: bytes, kind: str, lifetime: str, headers: Mapping[str, str] | None = None) -> None:
         """Prepare the answers to GET and HEAD, and 304.
@@ -42,12 +42,15 @@ class Answer:
         """
         self.content = content
         tag = f'"{sha256(content).hexdigest()}"'
-        self._tag = tag.encode()
+        self.tag = tag.encode()
         always = {"etag": tag, "cache-control": lifetime, **SECURITY_HEADERS, **(headers or {})}
         described = {**always, "content-type": kind, "content-length": str(len(content))}
         self._full = ASGIResponse(body=content, headers=described)
         self._head = ASGIResponse(headers=described, is_head_response=True)
         self._unchanged = ASGIResponse(headers=always, status_code=_UNCHANGED)
+        # As the server takes them, for whoever answers by itself.
+        self.full_headers = self._full.encode_headers()
+        self.unchanged_headers = self._unchanged.encode_headers()
 
     @property
     def size(self) -> int:
@@ -58,12 +61,12 @@ class Answer:
         """Return what answers a GET or HEAD: 304 where the asker names the tag (RFC 9110, 13.1.2)."""
         scope = request.scope
         conditions = [value for name, value in scope["headers"] if name == b"if-none-match"]
-        if conditions and (conditions == [self._tag] or self._is_known(conditions)):
+        if conditions and (conditions == [self.tag] or self._is_known(conditions)):
             return self._unchanged
         return self._head if scope["method"] == "HEAD" else self._full
 
     def _is_known(self, conditions: list[bytes]) -> bool:
-        return is_known(self._tag.decode(), [condition.decode("latin-1") for condition in conditions])
+        return is_known(self.tag.decode(), [condition.decode("latin-1") for condition in conditions])
 
 
 def moved(address: str, lifetime: str, headers: Mapping[str, str] | None = None) -> ASGIResponse:

@@ -13,6 +13,7 @@ from api.admin import admin_handlers
 from api.feed import feed_handlers
 from api.front import Front
 from api.health import health_handlers
+from api.hot import Hot
 from api.identity.handlers import identity_handlers
 from api.log import log_handlers
 from api.metrics import Metrics, metrics_handlers
@@ -24,6 +25,7 @@ from api.problems import HANDLERS
 from api.rates import Limits
 from api.readiness import Health
 from api.reading import reading_handlers
+from api.remembered import Remembered
 from api.stream import Streams
 from api.submissions import submission_handlers
 
@@ -41,6 +43,8 @@ def create_app(parts: Parts, streams: Streams | None = None, health: Health | No
     streams = streams or Streams(parts)
     health = health or Health(parts)
     metrics = Metrics(parts.present)
+    limits = Limits(parts.settings.rate_limits)
+    remembered = Remembered(parts.present)
 
     @asynccontextmanager
     async def following(_app: Litestar) -> AsyncIterator[None]:
@@ -65,7 +69,7 @@ def create_app(parts: Parts, streams: Streams | None = None, health: Health | No
             *identity_handlers(parts),
             *admin_handlers(parts, health),
             *page_handlers(parts),
-            *reading_handlers(parts),
+            *reading_handlers(parts, remembered),
         ],
         lifespan=[following],
         openapi_config=described_by(parts.settings.base_url),
@@ -74,5 +78,6 @@ def create_app(parts: Parts, streams: Streams | None = None, health: Health | No
         request_max_body_size=MAX_BODY_BYTES,
     )
     # Before the router, so that nothing is answered behind its back: not even what has no address.
-    app.asgi_handler = Front(app.asgi_handler, Limits(parts.settings.rate_limits), metrics, parts.random)
+    hot = Hot(remembered, limits, metrics, parts.random)
+    app.asgi_handler = Front(app.asgi_handler, limits, metrics, parts.random, hot=hot)
     return app

@@ -187,7 +187,8 @@ class Exchange:
         headers = [*message["headers"], (ID_HEADER, self.id.encode())]
         told = dict(headers)
         kind = told.get(b"content-type", b"")
-        if self._left >= 0 and self.cost != READ:
+        # What caches keep for everybody says nothing of one asker.
+        if self._left >= 0 and b"public" not in told.get(b"cache-control", b""):
             headers.append((b"ratelimit-policy", self.limits.by_cost[self.cost].policy.encode()))
             headers.append((b"ratelimit", b'"%s";r=%d' % (self.cost.encode(), self._left)))
         if status == HTTPStatus.NOT_MODIFIED:

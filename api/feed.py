@@ -7,13 +7,12 @@ yet. The private texts that they commit to are not in the log and never here.
 from __future__ import annotations
 
 import asyncio
-import re
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import HttpMethod, Request, route
+from litestar import Request, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
@@ -22,8 +21,10 @@ from litestar.response.base import ASGIResponse
 
 from api.answers import JSON, Answer
 from api.caching import IMMUTABLE, SHORT
+from api.documented import METHODS, Problem, operation
 from api.entries import Bounds, Stretch, read_stretch
 from api.negotiation import preferred
+from api.parameters import whole
 from api.parts import Parts
 from api.problems import PROBLEM_TYPE, RefusedError
 from api.stream import EVENT_STREAM, EventStream, Streams
@@ -42,7 +43,6 @@ MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 MAX_LOOKS: Final = 10_000
 """How many entries a page for one type goes through."""
 
-_WHOLE: Final = re.compile(r"-1|0|[1-9][0-9]{0,14}")
 
 Asked = Request[Any, Any, Any]
 
@@ -81,22 +81,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     head: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Problem details (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    place: str | msgspec.UnsetType = msgspec.UNSET
-    cure: str | msgspec.UnsetType = msgspec.UNSET
-
-
 _After = Annotated[
     str,
     QueryParameter(
         description="The position of the last entry you have; leave it out, or give -1, to begin with the first.",
-        schema_extra={"type": "integer", "minimum": -1},
+        schema_extra={"type": "integer", "minimum": -1, "default": -1},
         examples=[Example(value=99)],
     ),
 ]
@@ -104,7 +93,7 @@ _Limit = Annotated[
     str,
     QueryParameter(
         description=f"How many entries a page has at most; {LIMIT} if left out. Streams have no end and no limit.",
-        schema_extra={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        schema_extra={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT},
         examples=[Example(value=LIMIT)],
     ),
 ]
@@ -112,7 +101,7 @@ _Type = Annotated[
     str,
     QueryParameter(
         description="Only entries of this event type.",
-        schema_extra={"enum": list(TYPES)},
+        schema_extra={"enum": list(TYPES), "default": None},
         examples=[Example(value="citation_signature")],
     ),
 ]
@@ -121,7 +110,7 @@ _LastEventId = Annotated[
     HeaderParameter(
         name="Last-Event-ID",
         description="For streams: the `id` of the last event you had; wins over `after`. Browsers send it themselves.",
-        schema_extra={"type": "integer", "minimum": -1},
+        schema_extra={"type": "integer", "minimum": -1, "default": None},
         examples=[Example(value=99)],
     ),
 ]
@@ -132,8 +121,8 @@ def feed_handlers(parts: Parts, streams: Streams) -> list[HTTPRouteHandler]:
 
     @route(
         PATH,
-        http_method=(HttpMethod.GET, HttpMethod.HEAD),
-        operation_id=lambda _handler, method, _path: "readEvents" if method == HttpMethod.GET else "probeEvents",
+        http_method=METHODS,
+        operation_id=operation("readEvents"),
         tags=["log"],
         summary="Read the log, entry by entry",
         responses={
@@ -143,6 +132,7 @@ def feed_handlers(parts: Parts, streams: Streams) -> list[HTTPRouteHandler]:
                 generate_examples=False,
                 examples=[Example(value={"entries": [], "next": 507, "head": 508})],
             ),
+            304: ResponseSpec(None, description="It is what the asker's `If-None-Match` names."),
             400: _problem("A parameter is malformed, or `after` lies beyond the head of the log."),
             406: _problem("None of the forms that the feed has is accepted."),
             503: _problem("Too many streams are open."),
@@ -161,16 +151,16 @@ def feed_handlers(parts: Parts, streams: Streams) -> list[HTTPRouteHandler]:
         is appended: `id` is the position, `event` is `entry`, `data` is the entry as one line of JSON.
         """
         form = _form(request)
-        position, count = _whole(after, "after", -1), _whole(limit, "limit", LIMIT)
-        if not 1 <= count <= MAX_LIMIT:
-            raise InvalidFieldError(f"a page has 1 to {MAX_LIMIT} entries, not {count}", place="limit")
+        position, count = _position(after, "after"), whole(limit or str(LIMIT), "limit", 1, MAX_LIMIT)
         if type and type not in TYPES:
             raise InvalidFieldError(
                 f"there is no event type {type[:40]!r}", place="type", cure=f"use one of {', '.join(TYPES)}"
             )
         if form == EVENT_STREAM:
-            place = "Last-Event-ID" if last_event_id else "after"
-            position = _whole(last_event_id, place, position)
+            place = "after"
+            if last_event_id:
+                place = "Last-Event-ID"
+                position = _position(last_event_id, place)
             await asyncio.to_thread(_check_reached, parts.store, position, place)
             return EventStream(streams, position + 1, type)
         bounds = Bounds(count, MAX_PAGE_BYTES, MAX_LOOKS)
@@ -207,13 +197,9 @@ def _page(request: Asked, form: str, stretch: Stretch, size: int, query: dict[st
     return Answer(content, form, IMMUTABLE if stretch.is_cut else SHORT, headers).to(request)
 
 
-def _whole(text: str, place: str, otherwise: int) -> int:
-    """Read a whole number from -1 on; raises InvalidFieldError for anything else."""
-    if not text:
-        return otherwise
-    if not _WHOLE.fullmatch(text):
-        raise InvalidFieldError(f"{text[:40]!r} is no whole number below 10^15", place=place, cure="give it in digits")
-    return int(text)
+def _position(text: str, place: str) -> int:
+    """Read a position, or -1 where there is none; raises InvalidFieldError."""
+    return -1 if text in ("", "-1") else whole(text, place)
 
 
 def _form(request: Asked) -> str:

@@ -20,6 +20,7 @@ from api.bounds import ANSWER_SECONDS, BODY_SECONDS
 from api.compression import Compressed
 from api.current import CURRENT, SCOPE_KEY
 from api.exchange import Exchange
+from api.hot import Hot
 from api.metrics import Metrics
 from api.rates import Limits
 from ledger.errors import LedgerError
@@ -32,6 +33,7 @@ class Front:
 
     Args:
         random: returns so many random bytes, for ids.
+        hot: answers what it has at hand before anything else looks at a request.
         answer_seconds: how long an answer may take to begin; streams of events then take as long as they like.
         body_seconds: how long a request's body may take to arrive (see `api.bounds.Body`).
     """
@@ -43,11 +45,13 @@ class Front:
         metrics: Metrics,
         random: Callable[[int], bytes],
         *,
+        hot: Hot | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         body_seconds: float = BODY_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
+        self._hot = hot
         self._sweeping: asyncio.TimerHandle | None = None
         self.random: Final = random
         self.limits: Final = limits
@@ -62,6 +66,8 @@ class Front:
         request: Any = scope
         if request["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if self._hot is not None and await self._hot.answer(request, send):
             return
         exchange = Exchange(self, request, receive, send)
         CURRENT.set(exchange)

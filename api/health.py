@@ -6,15 +6,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from litestar import HttpMethod, Request, Response, route
+from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
+from api.documented import METHODS, operation
 from api.problems import SECURITY_HEADERS
 from api.readiness import CheckpointAge, Health, Readiness, Reason, Waiting
-
-METHODS: Final = (HttpMethod.GET, HttpMethod.HEAD)
 
 Asked = Request[Any, Any, Any]
 
@@ -48,7 +47,7 @@ def health_handlers(health: Health) -> list[HTTPRouteHandler]:
     @route(
         "/health/live",
         http_method=METHODS,
-        operation_id=lambda _handler, method, _path: "live" if method == HttpMethod.GET else "probeLive",
+        operation_id=operation("live"),
         tags=["operation"],
         summary="Does the process answer?",
         responses={200: ResponseSpec(Liveness, description="It does.", generate_examples=False)},
@@ -60,7 +59,7 @@ def health_handlers(health: Health) -> list[HTTPRouteHandler]:
     @route(
         "/health/ready",
         http_method=METHODS,
-        operation_id=lambda _handler, method, _path: "ready" if method == HttpMethod.GET else "probeReady",
+        operation_id=operation("ready"),
         tags=["operation"],
         summary="Does what is served keep up with the log?",
         responses={

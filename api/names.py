@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any, Final
+from urllib.parse import unquote
 
 from litestar import Request
 from litestar.response.base import ASGIResponse
@@ -44,6 +45,16 @@ def is_as_written(request: Asked) -> bool:
     return raw == path.encode() or raw == (scope.get("root_path", "") + path).encode()
 
 
+def name_after(request: Asked, prefix: str) -> str:
+    """Return the name that an address ends with, as it was written: a URL keeps its slashes.
+
+    Args:
+        prefix: what the address begins with, such as `/pith/`.
+    """
+    written = unquote(request.scope["raw_path"].decode("latin-1"))
+    return written.removeprefix(request.scope.get("root_path", "")).removeprefix(prefix)
+
+
 async def elsewhere(parts: Parts, request: Asked, name: str, address: str) -> ASGIResponse:
     """Send the asker to the one address of the paper that a name means.
 
@@ -71,6 +82,8 @@ def resolved(database: Database, name: str) -> queries.Named:
     try:
         return queries.resolve(database, name)
     except NotFoundError as error:
+        if name.endswith("/"):
+            return resolved(database, name.rstrip("/"))
         raise missing(error.message) from None
 
 

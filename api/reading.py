@@ -17,9 +17,13 @@ from api.schemas import schema_handlers
 from api.search import search_handlers
 
 
-def reading_handlers(parts: Parts) -> list[HTTPRouteHandler]:
-    """Return the routes of papers, their histories and proofs, and of what describes them."""
-    papers = Papers(parts, Remembered(parts.present))
+def reading_handlers(parts: Parts, remembered: Remembered) -> list[HTTPRouteHandler]:
+    """Return the routes of papers, their histories and proofs, and of what describes them.
+
+    Args:
+        remembered: the one memory that all of them share.
+    """
+    papers = Papers(parts, remembered)
     return [
         *record_handlers(parts, papers),
         *history_handlers(parts, papers),

@@ -18,7 +18,7 @@ from litestar.response.base import ASGIResponse
 from api import papers
 from api.answers import HTML, JSON, JSON_LD
 from api.documented import ELSEWHERE, METHODS, RECORDS, answers, operation
-from api.names import Asked, caught_up, elsewhere
+from api.names import Asked, caught_up, elsewhere, name_after
 from api.negotiation import asked_for
 from api.papers import Papers
 from api.parameters import Name, WaitFor, optional_whole
@@ -105,8 +105,8 @@ def record_handlers(parts: Parts, papers_known: Papers) -> list[HTTPRouteHandler
 
     @route("/pith/{first:str}/{rest:path}", http_method=METHODS, include_in_schema=False)
     async def paper_with_slashes(request: Asked, first: FromPath[str], rest: FromPath[str]) -> ASGIResponse:
-        """Send the asker on from a name with slashes in it, such as an old arXiv id or a DOI."""
-        name = f"{first}{rest}"
+        """Send the asker on from a name with slashes in it, such as an old arXiv id, a DOI or a URL."""
+        name = name_after(request, "/pith/")
         ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
         return await elsewhere(parts, request, name.removesuffix(ending), f"/pith/{{}}{ending}")
 
@@ -117,6 +117,6 @@ def record_handlers(parts: Parts, papers_known: Papers) -> list[HTTPRouteHandler
     )
     async def paper_by_name(request: Asked, first: FromPath[str], rest: FromPath[str] = "") -> ASGIResponse:
         """Send the asker to the page of the paper that a name means."""
-        return await elsewhere(parts, request, f"{first}{rest}", "/pith/{}")
+        return await elsewhere(parts, request, name_after(request, "/paper/"), "/pith/{}")
 
     return [paper, bundle, state, paper_with_slashes, paper_by_name]

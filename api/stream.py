@@ -114,12 +114,15 @@ class Streams:
     async def run(self, start: int, event_type: str, receive: Receive, send: Send) -> None:
         """Send entries from a position on until the reader is gone or too slow, or the streams are ended."""
         self._loop = asyncio.get_running_loop()
-        sending = asyncio.create_task(self._send_all(start, event_type, send))
+        over = asyncio.Event()
+        sending = asyncio.create_task(self._send_all(start, event_type, send, over))
         listening = asyncio.create_task(_until_gone(receive))
         self._sending.add(sending)
         try:
             await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Before Python 3.12 a wait that succeeds at this very moment loses the cancellation; then this ends it.
+            over.set()
             sending.cancel()
             listening.cancel()
             outcome, _ = await asyncio.gather(sending, listening, return_exceptions=True)
@@ -131,10 +134,10 @@ class Streams:
         with suppress(TimeoutError):
             await self._send(send, b"", more=False)
 
-    async def _send_all(self, start: int, event_type: str, send: Send) -> None:
+    async def _send_all(self, start: int, event_type: str, send: Send, over: asyncio.Event) -> None:
         at = start
         await self._send(send, b"retry: %d\n\n" % RETRY_MILLISECONDS)
-        while not self._ended:
+        while not (self._ended or over.is_set()):
             size = self._present.sight.size
             if at < size:
                 stretch = await self._stretch((at, size, event_type))

@@ -95,7 +95,8 @@ def open_sqlite(path: Path, *, durable: bool = True) -> Database:
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     url = f"sqlite:///{path}"
-    writer, reader = create_engine(url), create_engine(url)
+    # Values of statements may be private texts; they must not stand in anybody's traceback.
+    writer, reader = (create_engine(url, hide_parameters=True) for _ in range(2))
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
         _configure(engine, path.parent, begin, (*_WRITING, f"synchronous={'FULL' if durable else 'NORMAL'}"))
     return Database(writer, reader)
@@ -104,7 +105,7 @@ def open_sqlite(path: Path, *, durable: bool = True) -> Database:
 def open_read_only(path: Path) -> Database:
     """Open an existing SQLite database whose file nothing can be written to from here, not even a repair."""
     address = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query={"mode": "ro", "uri": "true"})
-    engine = create_engine(address)
+    engine = create_engine(address, hide_parameters=True)
     _configure(engine, path.parent, "BEGIN", (*_READING, "cell_size_check=ON"))
     return Database(engine, engine)
 

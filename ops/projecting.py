@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from api.logs import configure_logging
 from ledger.database import Database
 from ledger.errors import LedgerError
 from ledger.store import Clock, Store
@@ -24,6 +25,9 @@ from projections.runner import Runner
 LOOK_SECONDS: Final = 0.05
 REST: Final = 1.0
 """How long to rest after a run, as a part of how long it took: a busy log is projected in larger batches."""
+
+NICENESS: Final = 10
+"""Submissions and answers go first where there is not enough processor for all."""
 
 AGAIN_SECONDS: Final = 1.0
 """How long to wait after a failure before trying again."""
@@ -84,7 +88,9 @@ def main() -> None:
         stopped.set()
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    os.nice(NICENESS)
     collect_rarely()
+    configure_logging(sys.stderr, json=not sys.stderr.isatty())
     home = open_home(read_settings(os.environ))
     try:
         project(home.store, home.projections, stopped, now)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ledger import records
 from ledger.events import Event
 from tests.api.registry import Registry
-from tests.builders import ALICE, NUMBER, Who, a_record
+from tests.builders import ALICE, MODERATOR, NUMBER, Who, a_record
 
 SUFFIX: Final = NUMBER[10:]
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -36,6 +36,12 @@ def said(registry: Registry, number: str, event_type: str, payload: Mapping[str,
 def a_citation(registry: Registry, number: str, who: Who = ALICE, **changes: Any) -> Event:
     payload = {"citing": "arxiv:2606.00002", "relationship": "supports", **changes}
     return said(registry, number, "citation_signature", payload, who)
+
+
+def decided(registry: Registry, number: str, about: Event, decision: str) -> Event:
+    """Let the moderator decide on something said about a paper."""
+    payload = {"decision": decision}
+    return registry.world.event(MODERATOR, "moderation_decision", payload, subject=number, target=about.id_text)
 
 
 def known_alice(registry: Registry) -> None:

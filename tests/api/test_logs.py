@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from api.logs import configure_logging, noted
 from ledger.errors import ProjectionBehindError, SignatureInvalidError
 from tests.api.fronts import Moment, fronted
 from tests.api.registry import Registry, a_registry
+from tests.processes import ROOT, environment
 
 Line = dict[str, Any]
 SECRETS = ("hunter2", "josiah@brown.example", "sesame")
@@ -300,7 +303,10 @@ def test_it_is_set_up_once_however_often_it_is_asked() -> None:
     assert len(lines(stream)) == 1
 
 
-def test_nothing_is_written_where_it_was_not_set_up(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:
-    with fronted(registry, *HANDLERS) as app:
-        httpx.post(f"{app.address}/write")
-    assert capfd.readouterr() == ("", "")
+def test_nothing_is_set_up_by_loading_the_application() -> None:
+    program = """
+import logging, structlog, api.app
+assert not logging.getLogger().handlers and logging.getLogger("api").level == logging.NOTSET
+assert not structlog.is_configured()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, env=environment(), check=True)

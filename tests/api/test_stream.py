@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import socket
@@ -11,15 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import IncompleteRead
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from api.stream import BOUNDS
+from api.parts import Parts
+from api.present import Sight
+from api.settings import ApiSettings
+from api.stream import BOUNDS, Streams
 from ledger.store import Store, Submission
 from ops.home import Home, now
-from tests.api.registry import Registry, a_home, a_registry
+from ops.registry_app import composed
+from tests.api.registry import BASE_URL, Registry, a_home, a_registry
 from tests.api.streaming import SECONDS, Reader, a_feed, a_reader, reached, whole_log
 from tests.builders import ALICE, World
 
@@ -200,6 +206,37 @@ def test_a_reader_who_leaves_a_silent_stream_is_noticed(home: Home) -> None:
         assert streams.open == 1
         reader.drop()
         reached(lambda: streams.open == 0)
+
+
+def test_a_stream_that_is_cancelled_in_the_moment_of_an_append_ends(home: Home) -> None:
+    async def gone_never() -> Any:
+        await asyncio.Event().wait()
+
+    async def cancelled_at_an_append(parts: Parts) -> None:
+        began = asyncio.Event()
+
+        async def taken(_message: Any) -> None:
+            began.set()
+
+        streams, present, size = Streams(parts), parts.present, home.store.head().size
+        following = asyncio.create_task(present.follow())
+        stream = asyncio.create_task(streams.run(size, "", gone_never, taken))
+        await began.wait()
+
+        def cancel(sight: Sight) -> bool:
+            # Asked after the stream's own question, at the same look, before the stream could wake.
+            return sight.size > size and stream.cancel()
+
+        asking = asyncio.create_task(present.reach(cancel, SECONDS))
+        await asyncio.sleep(0)
+        append(home.store, World(), 1)
+        await asyncio.wait((stream,), timeout=SECONDS)
+        assert stream.cancelled()
+        assert await asking
+        following.cancel()
+
+    with composed(home, ApiSettings(BASE_URL)) as parts:
+        asyncio.run(cancelled_at_an_append(parts))
 
 
 def test_streams_end_whole_when_the_server_is_about_to_stop(home: Home) -> None:
