@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ledger.errors import UsageError
 
@@ -22,7 +22,10 @@ MAX_CONNECTIONS: Final = 400
 """Well below the usual limit of 1,024 open files, of which databases and answers need some too."""
 
 REQUEST_SECONDS: Final = 10
-"""How long a new connection may take to send the head of its first request."""
+"""How long a connection may take to send the head of a request; it is looked at so often."""
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""More than any client means; what comes with a head's end, such as the beginning of a body, is not counted."""
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application, such as a Litestar."""
@@ -31,7 +34,7 @@ Announce = Callable[[str], None]
 """Takes the address, such as `http://127.0.0.1:8080`."""
 
 
-def serve(app: Application, host: str, port: int, announce: Announce) -> None:
+def serve(app: Application, host: str, port: int, announce: Announce, trusted_proxies: Sequence[str] = ()) -> None:
     """Serve an application until SIGINT or SIGTERM, then finish what is under way and return.
 
     Must be called from the main thread, which is where signals arrive.
@@ -39,6 +42,8 @@ def serve(app: Application, host: str, port: int, announce: Announce) -> None:
     Args:
         port: 0 lets the system choose one.
         announce: called once, as soon as connections are answered, with the real address.
+        trusted_proxies: addresses and networks that are believed about whom they speak for (X-Forwarded-For,
+            X-Forwarded-Proto).
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -52,8 +57,8 @@ def serve(app: Application, host: str, port: int, announce: Announce) -> None:
             loop="auto",  # uvloop, where there is one
             http=_Bounded,
             ws="none",
-            # Whoever stands in front is not believed about whom it speaks for.
-            proxy_headers=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
@@ -70,11 +75,40 @@ class _Bounded(HttpToolsProtocol):
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
             return
-        self.loop.call_later(REQUEST_SECONDS, self._end_unless_asked)
+        self._head_bytes = 0
+        self._in_head = True
+        self._silent_since = self.loop.time()
+        self.loop.call_later(REQUEST_SECONDS, self._look)
 
-    def _end_unless_asked(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        # The parser takes a head of any length, and keeps all of it.
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self._silent_since = self.loop.time()
+        super().on_response_complete()
+
+    def _look(self) -> None:
+        """End the connection if it has asked for nothing whole in a while; look again later if not."""
+        if self.transport.is_closing():
+            return
+        cycle: RequestResponseCycle | None = self.cycle
+        is_answering = cycle is not None and not cycle.response_complete
+        if not is_answering and self.loop.time() - self._silent_since >= REQUEST_SECONDS:
+            self.transport.abort()
+            return
+        self.loop.call_later(REQUEST_SECONDS, self._look)
 
 
 class _Server(uvicorn.Server):

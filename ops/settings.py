@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from api.settings import ApiSettings, MailServer, OpenIdProvider
@@ -15,6 +17,10 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,31}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NO_LINE = re.compile("[\x00-\x1f\x7f]")
 
+RATE_LIMITS: Final[dict[str, int]] = {"read": 6_000, "search": 600, "submit": 3_000, "identity": 60, "admin": 30}
+"""How many requests of each cost class one client has a minute: reads of what is ready, what needs computing, events,
+logins and letters, and failed attempts to show who one is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,6 +29,7 @@ class Settings:
     data: Path
     base_url: str
     witness_policy: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def ledger_path(self) -> Path:
@@ -57,7 +64,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
     `PITH_DATA` is the data folder (default `.pith`), `PITH_BASE_URL` the public address of the registry
     (default `http://127.0.0.1:8080`), `PITH_WITNESS_POLICY` a file (C2SP tlog-policy) that says which witnesses
-    must cosign a checkpoint before it is published (default: none).
+    must cosign a checkpoint before it is published (default: none), `PITH_TRUSTED_PROXIES` the addresses or networks
+    of web servers in front, which are believed about whom they speak for (default: none).
 
     Raises:
         UsageError: a value that cannot be meant.
@@ -67,7 +75,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise UsageError(f"{base_url!r} is no address", place="PITH_BASE_URL", cure="give https://HOST")
     policy = environment.get("PITH_WITNESS_POLICY")
-    return Settings(Path(environment.get("PITH_DATA", ".pith")), base_url, Path(policy) if policy else None)
+    proxies = tuple(environment.get("PITH_TRUSTED_PROXIES", "").split())
+    for proxy in proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            cure = "give addresses or networks such as 127.0.0.1 or 10.0.0.0/8, separated by spaces"
+            raise UsageError(f"{proxy!r} is no address", place="PITH_TRUSTED_PROXIES", cure=cure) from None
+    data = Path(environment.get("PITH_DATA", ".pith"))
+    return Settings(data, base_url, Path(policy) if policy else None, proxies)
 
 
 def api_settings(settings: Settings, environment: Mapping[str, str]) -> ApiSettings:
@@ -77,8 +93,8 @@ def api_settings(settings: Settings, environment: Mapping[str, str]) -> ApiSetti
     `orcid`) name a provider of logins. `PITH_SMTP` (`HOST:PORT`), `PITH_SMTP_SENDER`, `PITH_SMTP_USER`,
     `PITH_SMTP_PASSWORD` and `PITH_SMTP_STARTTLS` (`yes`) say where letters are handed in. `PITH_SSH_KEY_LISTS` holds
     `SCHEME=ADDRESS` pairs with `{user}` in each address, separated by spaces. `PITH_RATE_LIMITS` holds `CLASS=NUMBER`
-    pairs: requests a minute for one client. A secret may stand in a file instead: `PITH_OPENID_CLIENT_SECRET_FILE`,
-    `PITH_SMTP_PASSWORD_FILE`.
+    pairs: requests a minute for one client, in place of the default (`RATE_LIMITS`); 0 is no limit. A secret may stand
+    in a file instead: `PITH_OPENID_CLIENT_SECRET_FILE`, `PITH_SMTP_PASSWORD_FILE`.
 
     Raises:
         UsageError: a value that cannot be meant, named by its variable and never repeated where it is secret.
@@ -149,9 +165,14 @@ def _ssh_key_lists(text: str) -> dict[str, str]:
 def _rate_limits(text: str) -> dict[str, int]:
     found = _pairs(text, "PITH_RATE_LIMITS", "give CLASS=NUMBER, such as submit=60")
     for cost, number in found.items():
-        if not number.isascii() or not number.isdigit() or not 0 < int(number) < 1_000_000_000:
+        if cost not in RATE_LIMITS:
+            raise UsageError(
+                f"there is no cost class {cost!r}", place="PITH_RATE_LIMITS", cure=f"use {', '.join(RATE_LIMITS)}"
+            )
+        if not number.isascii() or not number.isdigit() or int(number) >= 1_000_000_000:
             raise UsageError(f"{number!r} is no limit for {cost}", place="PITH_RATE_LIMITS", cure="give a whole number")
-    return {cost: int(number) for cost, number in found.items()}
+    limits = RATE_LIMITS | {cost: int(number) for cost, number in found.items()}
+    return {cost: limit for cost, limit in limits.items() if limit}
 
 
 def _is_scheme(text: str) -> bool:

@@ -87,9 +87,10 @@ def keygen(
         raise InvalidFieldError(f"{signer_id!r} is no signer id", cure="the form is scheme:value") from None
     if signer_id.startswith("orcid:"):
         signer_id = f"orcid:{normal_orcid(signer_id[6:], 'signer_id')}"
+    pith = "pith"
     if (client := connected(context, root, log_key)) is not None:
         with client as elsewhere:
-            registry = name_of(elsewhere, registry)
+            registry, pith = name_of(elsewhere, registry), f"pith --url {elsewhere.url}"
     elif registry is None:
         with opened() as home:
             registry = home.store.registry_name
@@ -102,7 +103,7 @@ def keygen(
         return
     say(f"key        {file.key.key_id}", f"file       {output} (mode 0600: it is your signature, keep it)")
     if role == "contributor":
-        say(f"next       pith sign key_registered --key {output} | pith append -")
+        say(f"next       {pith} sign key_registered --key {output} {'--send' if client else '| pith append -'}")
     else:
         statement_path = output.with_suffix(".statement.json")
         statement_path.write_bytes(as_file(statement))

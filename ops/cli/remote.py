@@ -26,6 +26,7 @@ from ops.evidence_files import keep_evidence
 from ops.whole_files import as_file, write_whole
 
 if TYPE_CHECKING:
+    from api.client.answers import Proven
     from api.client.client import Client
 
 Url = Annotated[
@@ -156,7 +157,7 @@ def handed_in(
     from api.client.answers import Refused
 
     outcomes = registry.submit_all(item for item in parsed if isinstance(item, Submission))
-    is_open = False
+    taken: list[Proven | None] = []
     with progress("sending", len(parsed)) if len(parsed) > LONG else nullcontext(lambda _: None) as advance:
         for item in parsed:
             outcome = next(outcomes) if isinstance(item, Submission) else item
@@ -170,11 +171,11 @@ def handed_in(
                 if receipt is not None:
                     proven = proven or registry.receipt(outcome.event.id_text)
                     write_whole(receipt, as_file(proven.value))
-                is_open = is_open or proven is None
+                taken.append(proven)
                 yield Appended(Entry(outcome.position, outcome.received_at, outcome.event), outcome.created)
-    if is_open:
+    if None in taken:
         remark("open: the registry gave no receipt yet: ask for it with `pith --url URL receipt`")
-    else:
+    elif taken:
         remark_on_trust(registry)
 
 

@@ -72,4 +72,4 @@ def serve(
         cleaning.enter_context(projecting(home.settings))
         parts = cleaning.enter_context(composed(home, settings))
         collect_rarely()
-        serve_application(create_app(parts), host, port, announce)
+        serve_application(create_app(parts), host, port, announce, home.settings.trusted_proxies)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ledger import records
 from ledger.events import Event
+from ledger.signing import foreign_key
+from ops.home import PUBLISHED_KEYS
 from tests.api.registry import Registry
-from tests.builders import ALICE, MODERATOR, NUMBER, Who, a_record
+from tests.builders import ALICE, MODERATOR, NUMBER, OPENED, Who, a_record
+from tests.ops.homes import imported
 
 SUFFIX: Final = NUMBER[10:]
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -26,6 +30,17 @@ def a_paper(registry: Registry, title: str = "A Paper of Its Own", abstract: str
     registry.admit(registry.world.record_created(record, {**paper, "authors_text": "Kurt Gödel"}))
     registry.caught_up()
     return records.identify(record).number
+
+
+def a_public_paper(registry: Registry, published: bytes) -> str:
+    """Import a public registry's record document, whose receipt key is registered first; return its number."""
+    world = registry.world
+    for label, public_key, source in PUBLISHED_KEYS:
+        payload = foreign_key(label, public_key, world.name, source, OPENED, world.next_nonce())
+        registry.admit(world.event(world.registry, "key_registered", payload))
+    imported(registry.home, published)
+    registry.caught_up()
+    return str(json.loads(published)["pith_number"])
 
 
 def said(registry: Registry, number: str, event_type: str, payload: Mapping[str, Any], who: Who = ALICE) -> Event:

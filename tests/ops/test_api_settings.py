@@ -8,7 +8,7 @@ import pytest
 
 from api.settings import MailServer, OpenIdProvider
 from ledger.errors import UsageError
-from ops.settings import api_settings, read_settings
+from ops.settings import RATE_LIMITS, api_settings, read_settings
 
 OPENID = {
     "PITH_OPENID_ISSUER": "https://orcid.org",
@@ -26,7 +26,12 @@ SMTP = {
 
 def test_nothing_is_offered_by_default() -> None:
     found = api_settings(read_settings({}), {})
-    assert (found.openid, found.mail, dict(found.ssh_key_lists), dict(found.rate_limits)) == (None, None, {}, {})
+    assert (found.openid, found.mail, dict(found.ssh_key_lists), dict(found.rate_limits)) == (
+        None,
+        None,
+        {},
+        RATE_LIMITS,
+    )
     assert found.base_url == "http://127.0.0.1:8080"
 
 
@@ -45,7 +50,7 @@ def test_everything_can_be_set() -> None:
     sender = "Registry <registry@pith.example>"
     assert found.mail == MailServer("mail.example", 587, sender, "registry", "the mail's secret", starttls=True)
     assert found.ssh_key_lists["github"] == "https://github.com/{user}.keys"
-    assert found.rate_limits == {"submit": 60, "search": 30}
+    assert found.rate_limits == {**RATE_LIMITS, "submit": 60, "search": 30}
 
 
 def test_secrets_can_stand_in_files(tmp_path: Path) -> None:
@@ -87,7 +92,7 @@ def test_no_secret_is_shown() -> None:
         ({"PITH_SSH_KEY_LISTS": "email=https://a.example/{user}"}, "PITH_SSH_KEY_LISTS"),
         ({"PITH_SSH_KEY_LISTS": "a=https://a.example/{user} a=https://b.example/{user}"}, "PITH_SSH_KEY_LISTS"),
         ({"PITH_RATE_LIMITS": "submit=many"}, "PITH_RATE_LIMITS"),
-        ({"PITH_RATE_LIMITS": "submit=0"}, "PITH_RATE_LIMITS"),
+        ({"PITH_RATE_LIMITS": "submits=60"}, "PITH_RATE_LIMITS"),
         ({"PITH_RATE_LIMITS": "submit"}, "PITH_RATE_LIMITS"),
     ],
 )
@@ -110,3 +115,7 @@ def test_a_secret_stands_in_one_place_that_can_be_read(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as refusal:
             api_settings(read_settings({}), environment)
         assert refusal.value.place == f"{name}_FILE"
+
+
+def test_a_limit_of_nought_is_no_limit() -> None:
+    assert "submit" not in api_settings(read_settings({}), {"PITH_RATE_LIMITS": "submit=0"}).rate_limits
