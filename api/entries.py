@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.errors import LogCorruptedError
 from ledger.store import Store
 
 ROWS_AT_ONCE: Final = 128
@@ -48,10 +49,12 @@ def read_stretch(store: Store, start: int, stop: int, bounds: Bounds, event_type
     """Read the entries between two positions, as far as the bounds allow.
 
     Args:
+        stop: no more than the log was seen to have.
         event_type: leave out all entries of other types; empty leaves out none.
 
     Raises:
         StoreError: the log cannot be read.
+        LogCorruptedError: entries are missing, or the log is shorter than it was.
     """
     lines: list[tuple[int, bytes]] = []
     size, at = 0, start
@@ -66,7 +69,7 @@ def read_stretch(store: Store, start: int, stop: int, bounds: Bounds, event_type
             if len(lines) >= bounds.lines or size >= bounds.bytes or at - start >= bounds.looks:
                 return Stretch(tuple(lines), at, is_cut=True)
         if at == before:
-            break
+            raise LogCorruptedError(f"the log ends at {at}, and had {stop} entries before")
     return Stretch(tuple(lines), at, is_cut=False)
 
 

@@ -101,7 +101,7 @@ _Type = Annotated[
     str,
     QueryParameter(
         description="Only entries of this event type.",
-        schema_extra={"enum": list(TYPES), "default": None},
+        schema_extra={"enum": list(TYPES)},
         examples=[Example(value="citation_signature")],
     ),
 ]
@@ -110,7 +110,7 @@ _LastEventId = Annotated[
     HeaderParameter(
         name="Last-Event-ID",
         description="For streams: the `id` of the last event you had; wins over `after`. Browsers send it themselves.",
-        schema_extra={"type": "integer", "minimum": -1, "default": None},
+        schema_extra={"type": "integer", "minimum": -1},
         examples=[Example(value=99)],
     ),
 ]

@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def answer(self) -> None:
+    def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = Asked(self.command, self.path, headers, body)
@@ -75,7 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(reply.content)
 
-    do_GET = do_POST = answer
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -108,7 +109,9 @@ def honest(address: str) -> Script:
     """Answer as the registry at an address does."""
 
     def script(asked: Asked) -> Reply:
-        kept = {name: asked.headers[name] for name in ("accept", "content-type", "authorization") if name in asked.headers}
+        kept = {
+            name: asked.headers[name] for name in ("accept", "content-type", "authorization") if name in asked.headers
+        }
         answer = httpx.request(asked.method, address + asked.target, headers=kept, content=asked.body, timeout=30)
         headers = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
         return Reply(answer.content, answer.status_code, headers)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api.entries import Bounds, read_stretch
+from ledger.errors import LogCorruptedError
 from ledger.events import TYPES
 from ledger.store import Store, Submission
 from tests.api.registry import Registry, a_registry
@@ -163,6 +164,11 @@ def test_a_stretch_ends_where_enough_was_looked_at(log: Log) -> None:
 def test_a_stretch_of_nothing_is_empty(log: Log) -> None:
     size = log.store.head().size
     assert read_stretch(log.store, size, size, Bounds(1, 1, 1)).lines == ()
+
+
+def test_a_log_that_is_shorter_than_it_was_is_no_end(log: Log) -> None:
+    with pytest.raises(LogCorruptedError):
+        read_stretch(log.store, 0, log.store.head().size + 1, Bounds(99, 1 << 20, 999))
 
 
 def test_a_page_of_large_events_is_cut_and_leads_on(tmp_path: Path) -> None:
