@@ -37,7 +37,7 @@ LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 
 _DIGITS: Final = re.compile(r"[0-9]+")
-_CURSOR: Final = re.compile(r"history/1 ([A-Z2-7]{26}) (0|[1-9][0-9]{0,15})")
+_CURSOR: Final = re.compile(r"history/1 [A-Z2-7]{26} ([0-9]{1,16})")
 _NAMED: Final = (HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 
 AsOf = Annotated[
@@ -212,9 +212,9 @@ def _read_cursor(text: str, suffix: str) -> int:
     except (binascii.Error, ValueError):
         raise _bad_cursor() from None
     stated = _CURSOR.fullmatch(written)
-    if stated is None or stated[1] != suffix or _write_cursor(suffix, int(stated[2])) != text:
+    if stated is None or _write_cursor(suffix, int(stated[1])) != text:
         raise _bad_cursor()
-    return int(stated[2])
+    return int(stated[1])
 
 
 def _bad_cursor() -> InvalidFieldError:

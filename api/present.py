@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,10 +93,10 @@ class Present:
                 else:
                     still.append((satisfied, waiting))
             self._waiting = still
-            try:
-                await asyncio.wait_for(self._awake.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes in the moment of success.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._awake.wait()
             self._awake.clear()
 
     async def reach(self, satisfied: Callable[[Sight], bool], seconds: float) -> bool:
@@ -105,7 +106,8 @@ class Present:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append((satisfied, waiting))
         try:
-            await asyncio.wait_for(waiting, seconds)
+            async with asyncio.timeout(seconds):
+                await waiting
         except TimeoutError:
             return False
         return True

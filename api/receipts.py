@@ -24,7 +24,8 @@ from api.parameters import EventId, WaitFor, event_id_of, optional_whole
 from api.parts import Parts
 from ledger.errors import NotFoundError
 from ledger.events import Entry
-from ledger.proofs.receipts import receipt
+from ledger.proofs.receipts import Receipts
+from ledger.proofs.stream import Stream
 from ledger.store import Store
 from ledger.subjects import is_number
 from projections.queries import judged_as_of
@@ -94,20 +95,13 @@ def entry_of(store: Store, event_id: bytes) -> Entry:
 
 
 def _receipt(parts: Parts, event_id: bytes) -> Answer:
-    entry = entry_of(parts.store, event_id)
-    sight = parts.present.sight
-    # Asked first: published checkpoints only grow, so what covers the entry now still will.
-    at_hand = covering(parts.store, entry.position).size <= sight.size
-    found = receipt(parts.store, entry, sight.stream if at_hand else None)
-    if at_hand and _size_of(found) > sight.size:
-        # A checkpoint was published meanwhile, over more of the registry's stream than is at hand.
-        found = receipt(parts.store, entry)
-    return Answer(msgspec.json.encode(found), JSON, SHORT)
-
-
-def _size_of(found: dict[str, Any]) -> int:
-    """Return how many entries the checkpoint of a receipt of our own covers."""
-    return int(found["checkpoint"].split("\n", 2)[1])
+    store, sight = parts.store, parts.present.sight
+    entry = entry_of(store, event_id)
+    published = covering(store, entry.position)
+    # It may have been published since the look, over more of the registry's stream than is at hand.
+    stream = sight.stream if published.size <= sight.size else Stream.read(store, published.size)
+    with store.tree.nodes() as node:
+        return Answer(Receipts(stream, published, node).of(entry).encode(), JSON, SHORT)
 
 
 def _entry(parts: Parts, event_id: bytes) -> Answer:

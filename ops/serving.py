@@ -24,6 +24,9 @@ MAX_CONNECTIONS: Final = 400
 REQUEST_SECONDS: Final = 10
 """How long a connection may take to send the head of a request; it is looked at so often."""
 
+UNREAD_SECONDS: Final = 15
+"""How long a client may leave unread what was sent to it, once the buffers on the way are full."""
+
 MAX_HEAD_BYTES: Final = 64 * 1024
 """More than any client means; what comes with a head's end, such as the beginning of a body, is not counted."""
 
@@ -34,7 +37,14 @@ Announce = Callable[[str], None]
 """Takes the address, such as `http://127.0.0.1:8080`."""
 
 
-def serve(app: Application, host: str, port: int, announce: Announce, trusted_proxies: Sequence[str] = ()) -> None:
+def serve(
+    app: Application,
+    host: str,
+    port: int,
+    announce: Announce,
+    trusted_proxies: Sequence[str] = (),
+    ending: Callable[[], None] = lambda: None,
+) -> None:
     """Serve an application until SIGINT or SIGTERM, then finish what is under way and return.
 
     Must be called from the main thread, which is where signals arrive.
@@ -44,6 +54,7 @@ def serve(app: Application, host: str, port: int, announce: Announce, trusted_pr
         announce: called once, as soon as connections are answered, with the real address.
         trusted_proxies: addresses and networks that are believed about whom they speak for (X-Forwarded-For,
             X-Forwarded-Proto).
+        ending: called once on the event loop when the process was told to stop, to end answers that have no end.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -62,7 +73,7 @@ def serve(app: Application, host: str, port: int, announce: Announce, trusted_pr
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
-        server = _Server(config, announce)
+        server = _Server(config, announce, ending)
         with _stopped_by_signals(server):
             server.run(sockets=[listener])
 
@@ -95,6 +106,14 @@ class _Bounded(HttpToolsProtocol):
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.cancel()
+
     def on_response_complete(self) -> None:
         self._silent_since = self.loop.time()
         super().on_response_complete()
@@ -112,14 +131,19 @@ class _Bounded(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Announce) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Announce, ending: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
             self._announce(_address(listener))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
 
 @contextmanager

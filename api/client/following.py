@@ -96,7 +96,6 @@ class Following:
         self._asking = asking
         self._last = after
         self._received_at = 0
-        self._failures = 0
 
     def entries(self) -> Iterator[Entry]:
         """Yield entries as they come; ends only by an error.
@@ -105,8 +104,9 @@ class Following:
             VerificationError: step `position`, `time` or `canonical form`; these are not the next entries of one log.
             LedgerError: the registry refuses the stream, or several tries in a row brought nothing.
         """
+        failures = 0
         while True:
-            events, opened = Events(), self._asking.clock()
+            events, before, opened = Events(), self._last, self._asking.clock()
             try:
                 yield from self._stream(events)
                 error: LedgerError = BrokenOffError("the stream ended", place=f"{self._asking.transport.url}{PATH}")
@@ -115,10 +115,11 @@ class Following:
                 error, pause = broken, None
             except _RefusedForNowError as refused:
                 error, pause = refused.error, refused.retry_after
-            self._failures = 1 if self._asking.clock() - opened > _LASTING else self._failures + 1
-            if self._failures >= MAX_FAILURES:
+            was_fruitful = self._last > before or self._asking.clock() - opened > _LASTING
+            failures = 0 if was_fruitful else failures + 1
+            if failures >= MAX_FAILURES:
                 raise error
-            self._pause(pause, events.retry)
+            self._pause(pause, events.retry, max(failures, 1))
 
     def _stream(self, events: Events) -> Iterator[Entry]:
         last = {"last-event-id": str(self._last)} if self._last >= 0 else {}
@@ -132,9 +133,7 @@ class Following:
             if head.kind != EVENT_STREAM:
                 raise SourceUnreadableError(f"it answers with {head.kind[:80] or 'no content type'}, not a stream")
             for data in events.read(parts):
-                entry = self._next(data)
-                self._failures = 0
-                yield entry
+                yield self._next(data)
 
     def _next(self, data: bytes) -> Entry:
         entry = entry_of(decoded_json(data, LogRow))
@@ -148,10 +147,10 @@ class Following:
         self._last, self._received_at = entry.position, entry.received_at
         return entry
 
-    def _pause(self, asked: float | None, retry: float | None) -> None:
+    def _pause(self, asked: float | None, retry: float | None, failures: int) -> None:
         patience, jitter = self._asking.patience, self._asking.jitter()
         if asked is None:
-            asked = max(patience.pause(self._failures, 0.0), retry or 0.0)
+            asked = max(patience.pause(failures, 0.0), retry or 0.0)
         self._asking.wait(min(asked, patience.longest) * (1 - 0.5 * jitter))
 
 

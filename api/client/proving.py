@@ -14,7 +14,7 @@ from api.client.answers import Proven, ProvenCheckpoint, Submitted, Taken
 from api.client.growing import Growth, Sighted
 from ledger import tlog_proof
 from ledger.checkpoints import Opened
-from ledger.errors import VerificationError
+from ledger.errors import UsageError, VerificationError
 from ledger.events import Event, from_value, parse_stored
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.proofs.authority import Authority, authority_of
@@ -63,30 +63,30 @@ class Verifying:
 
     def receipt(self, value: Mapping[str, Any], event_id: str) -> Proven:
         """Verify the receipt of an event; raises VerificationError, ForkError."""
-        checks = verify_receipt_file(value, self.trust)
+        checks = self._checked(verify_receipt_file, value)
         self._see(value)
         if value["event"]["event_id"] != event_id:
             raise VerificationError("inclusion", "this is the receipt of another event", place="event_id", cure="")
-        return Proven(value, tuple(checks))
+        return Proven(value, checks)
 
     def bundle(self, value: Mapping[str, Any], number: str) -> Proven:
         """Verify the bundle of a paper; raises VerificationError, ForkError."""
-        checks = verify_bundle(value, self.trust)
+        checks = self._checked(verify_bundle, value)
         self._see(value)
         if value["pith_number"] != number:
             raise VerificationError("number", f"this is the bundle of another paper than {number}", cure="")
-        return Proven(value, tuple(checks))
+        return Proven(value, checks)
 
     def growth(self, value: Mapping[str, Any], sizes: tuple[int, int]) -> Proven:
         """Verify the proof that the log grew from one size to another; raises VerificationError, ForkError."""
-        checks = verify_consistency_file(value, self.trust)
+        checks = self._checked(verify_consistency_file, value)
         found = [Sighted.of(note.encode()) for note in value["checkpoints"]]
         if tuple(sighted.checkpoint.size for sighted in found) != sizes:
             raise VerificationError("size", "it is about checkpoints of other sizes", place="checkpoints", cure="")
         self._check_root(value)
         # The smaller one is shown to be of the same tree by the proof itself.
         self._growth.see(found[1], lambda: self._vouching(value))
-        return Proven(value, tuple(checks))
+        return Proven(value, checks)
 
     def inclusion(self, raw: bytes, event_id: str) -> tuple[str, ...]:
         """Verify a C2SP tlog-proof of an event; return what holds, a sentence a check."""
@@ -121,6 +121,14 @@ class Verifying:
         return Submitted(event, taken.position, taken.received_at, taken.created, receipt)
 
     # --- inside ----------------------------------------------------------------------------
+
+    def _checked(
+        self, verify: Callable[[Mapping[str, Any], Trust], list[str]], value: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        try:
+            return tuple(verify(value, self.trust))
+        except UsageError as error:  # a version that is not known here; whoever asked did nothing wrong
+            raise VerificationError("canonical form", error.message, place=error.place, cure=error.cure) from error
 
     def _check_same(self, event: Event, taken: Taken, receipt: Mapping[str, Any]) -> None:
         for name, step_name in (("position", "position"), ("received_at", "time")):

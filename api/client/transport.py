@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -123,6 +123,7 @@ class Transport:
         if self._loop.is_closed():
             return
         self._run(self._client.aclose())
+        self._run(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -156,8 +157,11 @@ class Transport:
                 if response.status_code != httpx.codes.OK:
                     yield self._run(self._end(response)), iter(())
                 else:
-                    parts = response.aiter_raw()
-                    yield Answer(response.status_code, response.headers, b""), self._parts(parts)
+                    parts = _parts_of(response)
+                    try:
+                        yield Answer(response.status_code, response.headers, b""), self._parts(parts)
+                    finally:
+                        self._run(_closed(parts))
             finally:
                 self._run(response.aclose())
 
@@ -192,7 +196,7 @@ class Transport:
             error.place = error.place or place
             raise
 
-    def _parts(self, parts: AsyncIterator[bytes]) -> Iterator[bytes]:
+    def _parts(self, parts: AsyncGenerator[bytes, None]) -> Iterator[bytes]:
         while (part := self._run(_next(parts))) is not None:
             yield part
 
@@ -232,6 +236,15 @@ class Transport:
         return self._client.build_request(request.method, address, headers=headers, content=request.body)
 
 
+def _parts_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Return a body as it comes; to be closed, or the loop finds it open when it ends."""
+    return cast("AsyncGenerator[bytes, None]", response.aiter_raw())
+
+
+async def _closed(parts: AsyncGenerator[bytes, None]) -> None:
+    await parts.aclose()
+
+
 async def _next(parts: AsyncIterator[T]) -> T | None:
     return await anext(parts, None)
 
@@ -239,18 +252,30 @@ async def _next(parts: AsyncIterator[T]) -> T | None:
 async def _whole(response: httpx.Response, limit: int) -> Answer:
     """Read an answer to its end, never holding more than the limit."""
     if response.status_code >= httpx.codes.BAD_REQUEST:
-        limit = MAX_PROBLEM_BYTES
+        return Answer(response.status_code, response.headers, await _problem(response))
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise SourceUnreadableError(f"it answers in the encoding {encoding[:40]!r}")
     longest = limit if encoding == "identity" else limit + limit // 1_000 + PACKING_BYTES
     body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) > longest:
-            raise _too_long(limit)
+    async with aclosing(_parts_of(response)) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > longest:
+                raise _too_long(limit)
     content = _unpacked(bytes(body), limit) if encoding == "gzip" else bytes(body)
     return Answer(response.status_code, response.headers, content)
+
+
+async def _problem(response: httpx.Response) -> bytes:
+    """Read what a refusal says; nothing where it says too much, or in a form of its own."""
+    body = bytearray()
+    async with aclosing(_parts_of(response)) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > MAX_PROBLEM_BYTES:
+                return b""
+    return bytes(body)
 
 
 def _unpacked(body: bytes, limit: int) -> bytes:

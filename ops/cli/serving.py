@@ -58,6 +58,7 @@ def serve(
         return
     from api.app import create_app
     from api.logs import configure_logging
+    from api.stream import Streams
     from ops.home import collect_rarely
     from ops.projecting import projecting
     from ops.registry_app import composed
@@ -72,4 +73,6 @@ def serve(
         cleaning.enter_context(projecting(home.settings))
         parts = cleaning.enter_context(composed(home, settings))
         collect_rarely()
-        serve_application(create_app(parts), host, port, announce, home.settings.trusted_proxies)
+        streams = Streams(parts)
+        app = create_app(parts, streams)
+        serve_application(app, host, port, announce, home.settings.trusted_proxies, streams.end)

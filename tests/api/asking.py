@@ -5,17 +5,30 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx
+from litestar import Litestar
+
+from api.app import create_app
+from api.problems import HANDLERS
+from api.reading import reading_handlers
+from api.remembered import Remembered
+from api.settings import ApiSettings
 from ledger import records
 from ledger.events import Event
 from ledger.signing import foreign_key
+from ops.checkpointing import newest
 from ops.home import PUBLISHED_KEYS
-from tests.api.registry import Registry
-from tests.builders import ALICE, MODERATOR, NUMBER, OPENED, Who, a_record
+from ops.registry_app import composed
+from tests.api.registry import BASE_URL, Registry, a_home
+from tests.builders import ALICE, MODERATOR, NUMBER, OPENED, Who, World, a_record
 from tests.ops.homes import imported
+from tests.witnesses import served
 
 SUFFIX: Final = NUMBER[10:]
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -63,6 +76,25 @@ def known_alice(registry: Registry) -> None:
     """Prove who Alice is, so that what she says counts."""
     registry.admit(registry.world.proof_of_identity(ALICE))
     registry.caught_up()
+
+
+@contextmanager
+def a_still_registry(folder: Path, *, is_looked_at: bool) -> Iterator[Registry]:
+    """Serve a registry whose projections stand still, and what is known of its log too unless it `is_looked_at`."""
+    world = World()
+    home = a_home(folder, world)
+    home.catch_up()
+    settings = ApiSettings(BASE_URL)
+    try:
+        with composed(home, settings) as parts:
+            newest(home)
+            parts.present.look()
+            handlers = reading_handlers(parts, Remembered(parts.present))
+            app = create_app(parts) if is_looked_at else Litestar(handlers, exception_handlers=HANDLERS)
+            with served(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+                yield Registry(home, parts, world, address, client)
+    finally:
+        home.close()
 
 
 def exactly(

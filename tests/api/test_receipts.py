@@ -16,7 +16,8 @@ from ledger.merkle import verify_inclusion
 from ledger.notes import parse as parse_note
 from ledger.proofs.trust import Trust
 from ledger.proofs.verify_receipt import verify_consistency_file, verify_inclusion_file, verify_receipt_file
-from tests.api.asking import IMMUTABLE, SHORT, a_citation, a_paper, decided, exactly, known_alice
+from projections.verify_bundle import verify_bundle
+from tests.api.asking import IMMUTABLE, SHORT, a_citation, a_paper, a_still_registry, decided, exactly, known_alice
 from tests.api.registry import Registry, a_registry
 from tests.builders import ALICE, BOB, CAROL, NUMBER
 
@@ -71,6 +72,19 @@ def test_a_receipt_relies_on_what_the_stream_says_by_its_checkpoint(registry: Re
         head = parse_checkpoint(parse_note(found["checkpoint"].encode()).text).size
         stream = registry.home.store.of_registry(0, head)
         assert len(policies) == sum(entry.event.event_type == "policy_set" for entry in stream)
+
+
+def test_a_proof_has_all_of_the_stream_though_nobody_has_looked_at_it(tmp_path: Path) -> None:
+    with a_still_registry(tmp_path, is_looked_at=False) as registry:
+        event, policy = a_citation(registry, NUMBER), registry.world.policy()
+        registry.admit(event, policy)
+        registry.checkpoint()
+        assert registry.parts.present.sight.size < registry.home.store.head().size
+        bundle = registry.client.get(f"/pith/{NUMBER[10:]}/bundle.json").json()
+        for found in (a_receipt(registry, event), bundle):
+            assert policy.id_text in [row["event_id"] for row in found["key_events"]]
+        verify_bundle(bundle, trust(registry))
+        verify_receipt_file(a_receipt(registry, event), trust(registry))
 
 
 def test_a_held_event_is_whole_in_its_receipt(registry: Registry) -> None:

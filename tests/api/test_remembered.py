@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from api.caching import SHORT
 from api.present import Sight
 from api.remembered import Basis, Made, Maker, Remembered
 from ledger.errors import NotFoundError
-from tests.api.asking import a_citation
+from tests.api.asking import a_citation, a_still_registry
 from tests.api.registry import Registry
 from tests.builders import NUMBER
 
@@ -44,9 +45,7 @@ def an_entry(registry: Registry) -> None:
     registry.caught_up()
 
 
-def got(
-    memory: Remembered, make: Callable[[Sight, Made | None], Made], basis: Basis, key: tuple[str, str] = KEY
-) -> bytes:
+def got(memory: Remembered, make: Maker, basis: Basis, key: tuple[str, str] = KEY) -> bytes:
     return asyncio.run(memory.get(key, make, basis)).content
 
 
@@ -62,6 +61,18 @@ def test_an_answer_is_at_hand_until_something_is_appended(registry: Registry, ba
     got(memory, make, basis)
     assert len(make.sights) == 2
     assert make.sights[1].size > make.sights[0].size
+
+
+def test_the_log_may_be_ahead_of_the_projections(tmp_path: Path) -> None:
+    with a_still_registry(tmp_path, is_looked_at=False) as registry:
+        present = registry.parts.present
+        memory, of_log, of_projections = Remembered(present), Counting(), Counting()
+        for _ in range(2):
+            got(memory, of_log, Basis.LOG, ("A", "events"))
+            got(memory, of_projections, Basis.PROJECTIONS, ("A", "record"))
+            registry.admit(a_citation(registry, NUMBER))
+            present.look()
+        assert (len(of_log.sights), len(of_projections.sights)) == (2, 1)
 
 
 def test_what_a_checkpoint_proves_is_asked_for_each_time(registry: Registry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ import pytest
 
 from ledger.commitments import Disclosure
 from ledger.store import Submission
-from tests.api.asking import SHORT, SUFFIX, a_citation, a_paper, decided, exactly, known_alice, said
+from tests.api.asking import SHORT, SUFFIX, a_citation, a_paper, a_still_registry, decided, exactly, known_alice, said
 from tests.api.registry import BASE_URL, Registry
 from tests.builders import ALICE, BOB, NUMBER, disclosed, secret
 
@@ -288,6 +289,23 @@ def test_a_redacted_text_is_gone_from_everywhere(registry: Registry) -> None:
     for path in ("/pith/{}", "/pith/{}.json", "/pith/{}/bundle.json", "/pith/{}/state.json", "/api/records/{}/events"):
         assert "I wrote this myself." not in registry.client.get(path.format(number[10:])).text
     assert "disclosures" not in str(told(registry, number))
+
+
+def test_a_redacted_text_is_gone_though_the_projections_stand_still(tmp_path: Path) -> None:
+    with a_still_registry(tmp_path, is_looked_at=True) as registry:
+        event, _ = stated(registry, NUMBER)
+        registry.admit(decided(registry, NUMBER, event, "accepted"))
+        registry.home.catch_up()
+        size = registry.home.store.head().size
+        while registry.parts.present.sight.cursor < size:
+            registry.client.get(f"/pith/{SUFFIX}.json")
+        shown = [f"/api/pith-number/{SUFFIX}/events.json", f"/pith/{SUFFIX}"]
+        assert all("I wrote this myself." in registry.client.get(path).text for path in shown)
+        registry.admit(decided(registry, NUMBER, event, "redacted"))
+        while registry.parts.present.sight.size == size:
+            registry.client.get(f"/pith/{SUFFIX}.json")
+        assert registry.parts.present.sight.cursor == size
+        assert not any("I wrote this myself." in registry.client.get(path).text for path in shown)
 
 
 def test_a_withdrawn_text_is_not_shown(registry: Registry) -> None:

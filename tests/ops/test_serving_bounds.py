@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 
-from ops.serving import MAX_CONNECTIONS, MAX_HEAD_BYTES, REQUEST_SECONDS
+from ops.serving import DRAIN_SECONDS, MAX_CONNECTIONS, MAX_HEAD_BYTES, REQUEST_SECONDS, UNREAD_SECONDS
 from tests.processes import Pith
 
 
@@ -91,3 +93,29 @@ def _is_closed_while_sending(connection: socket.socket, data: bytes, most: int) 
     except OSError:
         return True
     return False
+
+
+def test_a_server_that_is_told_to_stop_ends_its_streams(tmp_path: Path) -> None:
+    pith = Pith.at(tmp_path / "data")
+    pith.fine("init", "press.example")
+    process = pith.start("serve", "--port", 0, "--json")
+    assert process.stdout is not None
+    address = json.loads(process.stdout.readline())["address"]
+    with httpx.stream("GET", f"{address}/api/events", headers={"accept": "text/event-stream"}, timeout=60) as stream:
+        assert next(stream.iter_bytes())
+        process.terminate()
+        process.communicate(timeout=DRAIN_SECONDS - 2)
+    assert process.returncode == 0
+
+
+def test_a_client_that_reads_nothing_is_dropped(tmp_path: Path) -> None:
+    with serving(tmp_path) as (host, port), socket.create_connection((host, port)) as deaf:
+        deaf.settimeout(UNREAD_SECONDS * 4)
+        deaf.sendall(b"GET /schema/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 200)
+        assert httpx.get(f"http://{host}:{port}/health/live").status_code == 200
+        # Only whoever has let go of a connection answers what is sent on it with an error.
+        deadline = time.monotonic() + UNREAD_SECONDS * 4
+        with suppress(OSError):
+            while deaf.send(b"G"):
+                assert time.monotonic() < deadline, "the connection is still held"
+                threading.Event().wait(0.1)
