@@ -12,8 +12,8 @@ run: $(VENV)/.run  ## make a demonstration registry, show one record with its pr
 	@$(BIN)/python -m ops.demonstration
 	@$(BIN)/pith serve --port $(PORT)
 
-test: $(VENV)/.dev  ## run every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev  ## run every test, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: lint test  ## what CI runs
 

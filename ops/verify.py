@@ -55,6 +55,9 @@ def verify_path(path: Path, trust: Trust, progress: Progress = lambda _: None) -
         return verify_inclusion_file(raw, trust)
     with step("canonical form"):
         found = decode_object(raw)
+    answered = found.get("receipt") if "event_id" in found else None
+    if isinstance(answered, Mapping) and answered.get("receipt_type") == RECEIPT_TYPE:
+        found = dict(answered)  # a registry's answer to a submission, as it was saved
     if found.get("bundle_type") == BUNDLE_TYPE:
         return verify_bundle(found, trust)
     if found.get("receipt_type") == RECEIPT_TYPE:

@@ -171,12 +171,14 @@ class Transport:
         if self._loop.is_closed():
             work.close()
             raise UsageError("this client was closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        over = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(_marked(work, over), self._loop)
         try:
             return future.result()
         finally:
-            # Nobody waits any more where the caller was interrupted.
-            future.cancel()
+            # Where the caller was interrupted, what it waited for must end before anything else is done with it.
+            if future.cancel():
+                over.wait(_IDLE_SECONDS)
 
     @contextmanager
     def _named(self, request: Request) -> Iterator[None]:
@@ -234,6 +236,13 @@ class Transport:
     def _built(self, request: Request, address: str) -> httpx.Request:
         headers = {"accept": request.accept, **request.headers, **(request.signed() if request.signed else {})}
         return self._client.build_request(request.method, address, headers=headers, content=request.body)
+
+
+async def _marked(work: Coroutine[Any, Any, T], over: threading.Event) -> T:
+    try:
+        return await work
+    finally:
+        over.set()
 
 
 def _parts_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:

@@ -21,6 +21,7 @@ from ops.home import OWN_ROLES, create_home, now
 from ops.importers.values import normal_orcid
 from ops.keyfiles import read_key, write_key
 from ops.rotation import rotate as rotate_key
+from ops.settings import api_settings
 from ops.whole_files import as_file
 
 
@@ -143,17 +144,31 @@ def _about_log_key(public_key: bytes, registry: str) -> list[str]:
 
 
 def show_settings(json: Json = False) -> None:
-    """Print the settings in force."""
+    """Print the settings in force; of a secret, only that there is one."""
     found = settings()
+    served = api_settings(found, os.environ)
+    openid, mail = served.openid, served.mail
     facts = {
         "PITH_DATA": str(found.data),
         "PITH_BASE_URL": found.base_url,
         "PITH_WITNESS_POLICY": str(found.witness_policy or ""),
+        "PITH_TRUSTED_PROXIES": " ".join(found.trusted_proxies),
+        "PITH_RATE_LIMITS": " ".join(f"{cost}={limit}" for cost, limit in served.rate_limits.items()),
+        "PITH_OPENID_ISSUER": openid.issuer if openid else "",
+        "PITH_OPENID_CLIENT_ID": openid.client_id if openid else "",
+        "PITH_OPENID_CLIENT_SECRET": "(set)" if openid and openid.client_secret else "",
+        "PITH_OPENID_SCHEME": openid.scheme if openid else "",
+        "PITH_SMTP": f"{mail.host}:{mail.port}" if mail else "",
+        "PITH_SMTP_SENDER": mail.sender if mail else "",
+        "PITH_SMTP_USER": mail.user if mail else "",
+        "PITH_SMTP_PASSWORD": "(set)" if mail and mail.password else "",
+        "PITH_SSH_KEY_LISTS": " ".join(f"{scheme}={address}" for scheme, address in served.ssh_key_lists.items()),
         "ledger": str(found.ledger_path),
         "projections": str(found.projections_path),
+        "private": str(found.private_path),
         "keys": str(found.keys),
     }
     if json:
         tell(facts)
     else:
-        say(*(f"{name:20} {value}" for name, value in facts.items()))
+        say(*(f"{name:26} {value}".rstrip() for name, value in facts.items()))

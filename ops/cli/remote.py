@@ -26,7 +26,6 @@ from ops.evidence_files import keep_evidence
 from ops.whole_files import as_file, write_whole
 
 if TYPE_CHECKING:
-    from api.client.answers import Proven
     from api.client.client import Client
 
 Url = Annotated[
@@ -157,7 +156,7 @@ def handed_in(
     from api.client.answers import Refused
 
     outcomes = registry.submit_all(item for item in parsed if isinstance(item, Submission))
-    taken: list[Proven | None] = []
+    taken = unproven = 0
     with progress("sending", len(parsed)) if len(parsed) > LONG else nullcontext(lambda _: None) as advance:
         for item in parsed:
             outcome = next(outcomes) if isinstance(item, Submission) else item
@@ -167,13 +166,13 @@ def handed_in(
             elif isinstance(outcome, Refused):
                 yield outcome.error
             else:
+                yield Appended(Entry(outcome.position, outcome.received_at, outcome.event), outcome.created)
                 proven = outcome.receipt
                 if receipt is not None:
                     proven = proven or registry.receipt(outcome.event.id_text)
                     write_whole(receipt, as_file(proven.value))
-                taken.append(proven)
-                yield Appended(Entry(outcome.position, outcome.received_at, outcome.event), outcome.created)
-    if None in taken:
+                taken, unproven = taken + 1, unproven + (proven is None)
+    if unproven:
         remark("open: the registry gave no receipt yet: ask for it with `pith --url URL receipt`")
     elif taken:
         remark_on_trust(registry)

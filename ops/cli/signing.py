@@ -142,10 +142,10 @@ def _append(lines: list[bytes], receipt: Path | None) -> Iterator[Outcome | Ledg
             outcomes = iter(home.store.append([item for item in parsed if isinstance(item, Submission)], home.clock))
             for item in parsed:
                 outcome = next(outcomes) if isinstance(item, Submission) else item
+                yield outcome
                 if receipt is not None and isinstance(outcome, Appended):
                     newest(home)
                     write_whole(receipt, as_file(receipts.receipt(home.store, outcome.entry)))
-                yield outcome
         home.catch_up()
 
 

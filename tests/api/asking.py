@@ -37,11 +37,19 @@ SHORT: Final = "public, max-age=5"
 _IDENTS: Final = itertools.count(10_000)
 
 
-def a_paper(registry: Registry, title: str = "A Paper of Its Own", abstract: str = "Abstract.", **source: Any) -> str:
-    """Record a new paper and return its number once it is shown."""
+def a_paper(
+    registry: Registry,
+    title: str = "A Paper of Its Own",
+    abstract: str = "Abstract.",
+    *,
+    is_awaited: bool = True,
+    **source: Any,
+) -> str:
+    """Record a new paper and return its number, where `is_awaited` once it is shown."""
     record, paper = a_record(title, abstract, **{"ident": f"2605.{next(_IDENTS)}", **source})
     registry.admit(registry.world.record_created(record, {**paper, "authors_text": "Kurt Gödel"}))
-    registry.caught_up()
+    if is_awaited:
+        registry.caught_up()
     return records.identify(record).number
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.covering import NotYetProvenError, covering
 from ledger import tlog_proof
 from ledger.checkpoints import parse as parse_checkpoint
 from ledger.events import Event
@@ -20,6 +21,7 @@ from projections.verify_bundle import verify_bundle
 from tests.api.asking import IMMUTABLE, SHORT, a_citation, a_paper, a_still_registry, decided, exactly, known_alice
 from tests.api.registry import Registry, a_registry
 from tests.builders import ALICE, BOB, CAROL, NUMBER
+from tests.logs import Log
 
 
 def root_of(registry: Registry) -> str:
@@ -58,6 +60,13 @@ def test_there_is_no_receipt_before_a_checkpoint_covers_the_event(registry: Regi
     assert registry.client.get(f"/api/proof/inclusion?position={position}").status_code == 503
     registry.checkpoint()
     verify_receipt_file(a_receipt(registry, event), trust(registry))
+
+
+def test_nothing_is_proven_before_the_first_checkpoint(log: Log) -> None:
+    with pytest.raises(NotYetProvenError):
+        covering(log.store, 0)
+    log.checkpoint()
+    assert covering(log.store, 0).size == log.store.head().size
 
 
 def test_a_receipt_relies_on_what_the_stream_says_by_its_checkpoint(registry: Registry) -> None:

@@ -18,7 +18,18 @@ from ledger import records
 from ledger.proofs.trust import Trust
 from projections import queries
 from projections.verify_bundle import verify_bundle
-from tests.api.asking import IMMUTABLE, SHORT, SUFFIX, a_citation, a_paper, a_public_paper, exactly, known_alice, said
+from tests.api.asking import (
+    IMMUTABLE,
+    SHORT,
+    SUFFIX,
+    a_citation,
+    a_paper,
+    a_public_paper,
+    a_still_registry,
+    exactly,
+    known_alice,
+    said,
+)
 from tests.api.registry import BASE_URL, Registry, a_registry
 from tests.builders import ALICE, BOB, HASH, NUMBER, secret
 from tests.ops.homes import PUBLISHED
@@ -194,6 +205,13 @@ def test_the_page_shows_who_cites_a_paper(registry: Registry) -> None:
     assert "arxiv:2606.44444" not in registry.client.get(page, headers=HTML).text
     entry = registry.admit(a_citation(registry, number, citing="arxiv:2606.44444"))
     assert "arxiv:2606.44444" in registry.client.get(page, params={"wait_for": entry.position}, headers=HTML).text
+
+
+@pytest.mark.parametrize("license", ["http://arxiv.org/licenses/nonexclusive-distrib/1.0/", "all rights reserved", ""])
+def test_linked_data_has_a_licence_that_is_an_address(registry: Registry, license: str) -> None:
+    number = a_paper(registry, license=license)
+    found = registry.client.get(f"/pith/{number[10:]}", headers=JSON_LD).json()
+    assert found.get("license") == (license if license.startswith("http") else None)
 
 
 def test_linked_data_describes_the_paper_in_words_of_schema_org(registry: Registry) -> None:
@@ -403,6 +421,20 @@ def test_events_of_a_stolen_key_are_counted_as_invalid(tmp_path: Path) -> None:
     assert (found["valid_event_count"], found["invalid_event_count"]) == (1, 1)
 
 
+def test_what_the_server_has_not_looked_at_yet_is_shown_all_the_same(tmp_path: Path) -> None:
+    with a_still_registry(tmp_path, is_looked_at=False) as registry:
+        number = a_paper(registry, is_awaited=False)
+        registry.admit(registry.world.proof_of_identity(ALICE), a_citation(registry, number))
+        registry.home.catch_up()
+        size = registry.home.store.head().size
+        assert registry.parts.present.sight.size < size
+        state = registry.client.get(f"/pith/{number[10:]}/state.json").json()
+        assert state["current"]["verification_status"]["citation_signatures"] == 1
+        record = registry.client.get(f"/api/records/{number[10:]}?as_of={size}").json()
+        assert record["verification_status"]["citation_signatures"] == 1
+        assert len(registry.client.get(f"/api/records/{number[10:]}/events").json()["entries"]) == 2
+
+
 # Other names.
 
 
@@ -441,6 +473,8 @@ def test_an_old_arxiv_id_with_a_slash_is_a_name_too(registry: Registry) -> None:
     for ending in ("", ".json", "/bundle.json", "/state.json"):
         answer = registry.client.get(f"/pith/hep-th/9901001{ending}")
         assert (answer.status_code, answer.headers["location"]) == (302, f"/pith/{number[10:]}{ending}")
+    for path in ("/pith/hep-th/9901001/", "/paper/hep-th/9901001", "/paper/hep-th/9901001/"):
+        assert registry.client.get(path).headers["location"] == f"/pith/{number[10:]}"
 
 
 def test_a_url_is_a_name_too(registry: Registry) -> None:
