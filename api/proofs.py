@@ -89,6 +89,7 @@ def proof_handlers(parts: Parts) -> list[HTTPRouteHandler]:
             dict[str, Any],
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.NOT_FOUND,
+            HTTPStatus.SERVICE_UNAVAILABLE,
         ),
     )
     async def consistency_proof(

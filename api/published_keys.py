@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -50,7 +51,9 @@ def key_handlers(parts: Parts) -> list[HTTPRouteHandler]:
         summary="The registry's keys",
         operation_id=operation("getSigningKey"),
         tags=[PROTOCOL],
-        responses=answers("The key that signs pith_receipts, with the registry's other keys.", dict[str, Any]),
+        responses=answers(
+            "The key that signs pith_receipts, with the registry's other keys.", dict[str, Any], HTTPStatus.NOT_FOUND
+        ),
     )
     async def signing_key(request: Asked) -> ASGIResponse:
         """Return the key that signs this registry's pith_receipts, in the public protocol's shape.

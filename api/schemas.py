@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -65,7 +66,9 @@ def schema_handlers(base_url: str) -> list[HTTPRouteHandler]:
         summary="A schema",
         operation_id=operation("getSchema"),
         tags=[PROTOCOL],
-        responses=answers("The JSON Schema or JSON-LD context.", dict[str, object], kind=SCHEMA_JSON),
+        responses=answers(
+            "The JSON Schema, or the JSON-LD context.", dict[str, object], HTTPStatus.NOT_FOUND, kind=SCHEMA_JSON
+        ),
     )
     async def schema(request: Asked, kind: FromPath[str], version: FromPath[str]) -> ASGIResponse:
         """Return `pith-number/v1.json`, `pith-event/v1.json`, `pith-receipt/v1.json` or `pith-context/v1.jsonld`."""

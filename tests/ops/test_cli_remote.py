@@ -386,14 +386,14 @@ def test_many_events_show_how_far_they_are_and_a_fork_meanwhile_is_kept_as_evide
     with a_registry(tmp_path / "one") as one, a_registry(tmp_path / "two") as two:
         two.admit(*(a_citation(two, NUMBER, BOB, citing=f"arxiv:2605.{at:05}") for at in range(1_100)))
         lines = b"".join(a_citation(one, NUMBER, BOB).raw + b"\n" for _ in range(1_001))
-        turns = [one.address, two.address]
+        turns, root = [one.address, two.address], root_of(one)
 
         def script(asked: Asked) -> Reply:
             return honest(turns.pop(0) if len(turns) > 1 else turns[0])(asked)
 
         with scripted(script) as liar:
             done = subprocess.run(
-                [sys.executable, "-m", "ops", "append", "-", "--json", "--root", root_of(one)],
+                [sys.executable, "-m", "ops", "append", "-", "--json", "--root", root],
                 cwd=tmp_path,
                 env=environment(PITH_URL=liar.address, PYTHONPATH=str(ROOT)),
                 input=lines,
@@ -404,11 +404,7 @@ def test_many_events_show_how_far_they_are_and_a_fork_meanwhile_is_kept_as_evide
     evidence = tmp_path / json.loads(error)["place"]
     assert (done.returncode, json.loads(error)["error"], done.stdout) == (1, "fork", b"")
     assert progress[0] == "sending: 10 %"
-    assert verify_path(evidence, Trust(root=root_of_evidence(evidence)))
-
-
-def root_of_evidence(path: Path) -> str:
-    return str(json.loads(path.read_bytes())["root"])
+    assert verify_path(evidence, Trust(root=root))
 
 
 def test_foreign_text_does_not_steer_a_terminal(office: Office) -> None:
