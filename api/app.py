@@ -8,26 +8,26 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
-from api.actions import action_handlers
-from api.admin import admin_handlers
-from api.feed import feed_handlers
-from api.front import Front
+from api.admin.handlers import admin_handlers
+from api.following.feed import feed_handlers
+from api.following.stream import Streams
+from api.front.hot import Hot
+from api.front.metrics import Metrics, metrics_handlers
+from api.front.middleware import Front
+from api.front.rates import Limits
 from api.health import health_handlers
-from api.hot import Hot
 from api.identity.handlers import identity_handlers
 from api.log import log_handlers
-from api.metrics import Metrics, metrics_handlers
-from api.moderation import moderation_handlers
-from api.openapi import described_by
-from api.page_handlers import page_handlers, readable
+from api.pages.handlers import page_handlers, readable
+from api.pages.openapi import described_by
 from api.parts import Parts
 from api.problems import HANDLERS
-from api.rates import Limits
 from api.readiness import Health
-from api.reading import reading_handlers
-from api.remembered import Remembered
-from api.stream import Streams
-from api.submissions import submission_handlers
+from api.reading.handlers import reading_handlers
+from api.reading.remembered import Remembered
+from api.submitting.actions import action_handlers
+from api.submitting.moderation import moderation_handlers
+from api.submitting.submissions import submission_handlers
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """The most that any address reads; those that need less say so."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from api.present import Present
 from api.settings import ApiSettings
-from api.submitting import Intake
+from api.submitting.intake import Intake
 from ledger.database import Database
 from ledger.publication import Publication
 from ledger.store import Clock, Store

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from api.logs import configure_logging
+from api.front.logs import configure_logging
 from ledger.database import Database
 from ledger.errors import LedgerError
 from ledger.store import Clock, Store

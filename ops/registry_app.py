@@ -10,7 +10,7 @@ from api.parts import Parts
 from api.present import Present
 from api.private import create_private_tables
 from api.settings import ApiSettings
-from api.submitting import Intake
+from api.submitting.intake import Intake
 from ledger.batcher import Batcher
 from ledger.database import open_sqlite
 from ops.checkpointing import newest

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from api.client.transport import Answer
+from api.client.exchange import Answer
 from ledger.checkpoints import Checkpoint
 from ledger.commitments import Disclosure
 from ledger.errors import LedgerError, SourceUnreadableError, SubmissionError, VerificationError

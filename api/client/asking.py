@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from api.client.problems import error_of
-from api.client.transport import Answer, BrokenOffError, OverdueError, Request, Transport
+from api.client.exchange import Answer, BrokenOffError, OverdueError, Request
+from api.client.problems import FOR_NOW, error_of
+from api.client.transport import Transport
 from ledger.errors import LedgerError, LogCorruptedError
 
-_FOR_NOW: Final = (429, 500, 502, 503, 504)
 _GRANTED: Final = 2
 """The hundreds of the statuses of success."""
 
@@ -71,7 +71,7 @@ class Asking:
                 if answer.status // 100 == _GRANTED:
                     return answer
                 error = self.refusal(answer, request)
-                if answer.status not in _FOR_NOW or isinstance(error, LogCorruptedError):
+                if answer.status not in FOR_NOW or isinstance(error, LogCorruptedError):
                     raise error
                 wanted = self.retry_after(answer)
             except OverdueError:

@@ -13,7 +13,8 @@ from typing import Final
 
 from api.client.answers import LogRow, decoded_json, entry_of
 from api.client.asking import Asking
-from api.client.transport import BrokenOffError, Request
+from api.client.exchange import BrokenOffError, Request
+from api.client.problems import FOR_NOW
 from ledger.errors import LedgerError, SourceUnreadableError, VerificationError
 from ledger.events import Entry
 
@@ -26,7 +27,6 @@ SILENCE_SECONDS: Final = 45.0
 """Three times as long as a registry is silent when all is well."""
 
 MAX_FAILURES: Final = 10
-_PASSING: Final = (429, 500, 502, 503, 504)
 _ENDS: Final = (b"\n", b"\r")
 _LASTING: Final = 60_000_000
 """A stream that was open for so many microseconds was no failure, whatever came."""
@@ -127,7 +127,7 @@ class Following:
         with self._asking.transport.stream(request, SILENCE_SECONDS) as (head, parts):
             if head.status != 200:
                 error = self._asking.refusal(head, request)
-                if head.status in _PASSING:
+                if head.status in FOR_NOW:
                     raise _RefusedForNowError(error, self._asking.retry_after(head))
                 raise error
             if head.kind != EVENT_STREAM:

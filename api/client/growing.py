@@ -12,8 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from api.client.problems import FOR_NOW, RemoteError
 from ledger.checkpoints import Checkpoint, parse
-from ledger.errors import ForkError, LedgerError, NotFoundError, SourceUnreadableError, VerificationError
+from ledger.errors import (
+    ForkError,
+    LedgerError,
+    ProjectionError,
+    SourceUnreadableError,
+    StoreError,
+    VerificationError,
+)
 from ledger.merkle import consistency_proof, tree_root, verify_consistency
 from ledger.notes import parse as parse_note
 from ledger.proofs.authority import Authority
@@ -89,16 +97,15 @@ class Growth:
             return
         try:
             self._check_proof(old.checkpoint, new.checkpoint)
-        except (VerificationError, NotFoundError) as error:
-            unproven = error
+        except LedgerError as error:
+            unproven = _lasting(error)
         else:
             return
         try:
             tiles = VerifiedTiles(new.checkpoint.size, new.checkpoint.root, self._source.tile)
             prefix_root = tree_root(size, tiles.node)
-        except SourceUnreadableError:
-            raise
         except LedgerError as error:
+            _lasting(error)
             raise VerificationError(
                 "consistency",
                 f"the registry does not show that its log only grew from {size} to {new.checkpoint.size} entries:"
@@ -130,3 +137,17 @@ class Growth:
             "found_at": instant(self._clock()),
         }
         return ForkError(f"the log signed two histories, of {sizes} entries", evidence, place=by.origin)
+
+
+def _lasting(error: LedgerError) -> LedgerError:
+    """Return why there is no proof; raises SourceUnreadableError where there may well be one later."""
+    for_now = isinstance(error, StoreError | ProjectionError) or (
+        isinstance(error, RemoteError) and error.status in FOR_NOW
+    )
+    if isinstance(error, SourceUnreadableError):
+        raise error
+    if for_now:
+        raise SourceUnreadableError(
+            f"the proof that the log only grew cannot be had now: {error.message}", place=error.place
+        ) from error
+    return error

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from api.client.answers import decoded
 from api.client.asking import Asking
-from api.client.transport import Request
+from api.client.exchange import Request
 from ledger.merkle import HASH_BYTES
 from ledger.notes import MAX_NOTE_BYTES
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH

@@ -21,6 +21,9 @@ MAX_TEXT: Final = 2_000
 """How many characters of what a registry says are handed on."""
 
 MAX_CHOICES: Final = 1_000
+FOR_NOW: Final = (429, 500, 502, 503, 504)
+"""Statuses of what may be granted a moment later."""
+
 _TYPE: Final = re.compile(r"urn:pith:error:([a-z][a-z0-9-]{0,79})")
 
 

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from api.client.answers import JSON, LINES, Taken, decoded_json
+from api.client.exchange import Answer
 from api.client.problems import Problem, error_of_problem
-from api.client.transport import Answer
 from ledger.errors import LedgerError, SourceUnreadableError
 from ledger.store import Submission
 

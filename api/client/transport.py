@@ -9,72 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from api.client.bodies import MAX_PROBLEM_BYTES, parts_of, whole
+from api.client.exchange import Answer, BrokenOffError, OverdueError, Request
 from ledger.errors import SourceUnreadableError, UsageError
 
-MAX_PROBLEM_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 3
-PACKING_BYTES: Final = 1 << 12
-"""How much longer than its content a body may be that gzip could not shorten."""
-
 _HEADERS: Final = {"accept-encoding": "gzip, identity", "user-agent": "pith-ledger"}
 _IDLE_SECONDS: Final = 2.0
 """Shorter than servers keep idle connections, so that none is used in the moment in which it is closed."""
 
-_GZIP_FORMAT: Final = 31
 _REDIRECTS: Final = (301, 302, 307, 308)
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 T = TypeVar("T")
-
-
-class BrokenOffError(SourceUnreadableError):
-    """The registry could not be reached, or hung up; the next try may fare better."""
-
-
-class OverdueError(BrokenOffError):
-    """An answer was not there in the time that it may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to ask: `target` is path and query below the registry's address, `accept` what is taken as an answer.
-
-    `limit` is how many bytes an answer may have, `signed` makes further headers for each try. `repeatable` says that
-    asking twice does no more than asking once.
-    """
-
-    target: str
-    limit: int
-    accept: str = "application/json"
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    signed: Callable[[], Mapping[str, str]] | None = None
-    body: bytes | None = None
-    repeatable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer; names of headers are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def kind(self) -> str:
-        """The media type without its parameters, in lower case."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +113,13 @@ class Transport:
                 if response.status_code != httpx.codes.OK:
                     yield self._run(self._end(response)), iter(())
                 else:
-                    parts = _parts_of(response)
+                    parts = parts_of(response)
                     try:
                         yield Answer(response.status_code, response.headers, b""), self._parts(parts)
                     finally:
-                        self._run(_closed(parts))
+                        self._leave(_closed(parts))
             finally:
-                self._run(response.aclose())
+                self._leave(response.aclose())
 
     # --- on the caller's thread ------------------------------------------------------------
 
@@ -179,6 +135,13 @@ class Transport:
             # Where the caller was interrupted, what it waited for must end before anything else is done with it.
             if future.cancel():
                 over.wait(_IDLE_SECONDS)
+
+    def _leave(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let go of something; where the client was closed, that has happened already."""
+        if self._loop.is_closed():
+            work.close()
+        else:
+            self._run(work)
 
     @contextmanager
     def _named(self, request: Request) -> Iterator[None]:
@@ -212,7 +175,7 @@ class Transport:
                 try:
                     led_to = response.headers.get("location")
                     if request.method != "GET" or response.status_code not in _REDIRECTS or led_to is None:
-                        return await _whole(response, request.limit)
+                        return await whole(response, request.limit)
                     address = _followed(address, led_to)
                 finally:
                     await response.aclose()
@@ -231,7 +194,7 @@ class Transport:
 
     async def _end(self, response: httpx.Response) -> Answer:
         async with asyncio.timeout(self._timeouts.whole):
-            return await _whole(response, MAX_PROBLEM_BYTES)
+            return await whole(response, MAX_PROBLEM_BYTES)
 
     def _built(self, request: Request, address: str) -> httpx.Request:
         headers = {"accept": request.accept, **request.headers, **(request.signed() if request.signed else {})}
@@ -245,64 +208,12 @@ async def _marked(work: Coroutine[Any, Any, T], over: threading.Event) -> T:
         over.set()
 
 
-def _parts_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Return a body as it comes; to be closed, or the loop finds it open when it ends."""
-    return cast("AsyncGenerator[bytes, None]", response.aiter_raw())
-
-
 async def _closed(parts: AsyncGenerator[bytes, None]) -> None:
     await parts.aclose()
 
 
 async def _next(parts: AsyncIterator[T]) -> T | None:
     return await anext(parts, None)
-
-
-async def _whole(response: httpx.Response, limit: int) -> Answer:
-    """Read an answer to its end, never holding more than the limit."""
-    if response.status_code >= httpx.codes.BAD_REQUEST:
-        return Answer(response.status_code, response.headers, await _problem(response))
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip"):
-        raise SourceUnreadableError(f"it answers in the encoding {encoding[:40]!r}")
-    longest = limit if encoding == "identity" else limit + limit // 1_000 + PACKING_BYTES
-    body = bytearray()
-    async with aclosing(_parts_of(response)) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > longest:
-                raise _too_long(limit)
-    content = _unpacked(bytes(body), limit) if encoding == "gzip" else bytes(body)
-    return Answer(response.status_code, response.headers, content)
-
-
-async def _problem(response: httpx.Response) -> bytes:
-    """Read what a refusal says; nothing where it says too much, or in a form of its own."""
-    body = bytearray()
-    async with aclosing(_parts_of(response)) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > MAX_PROBLEM_BYTES:
-                return b""
-    return bytes(body)
-
-
-def _unpacked(body: bytes, limit: int) -> bytes:
-    """Unpack gzip without ever holding more than the limit."""
-    unpacking = zlib.decompressobj(_GZIP_FORMAT)
-    try:
-        content = unpacking.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise SourceUnreadableError(f"what it sends is not gzip: {error}") from None
-    if len(content) > limit:
-        raise _too_long(limit)
-    if not unpacking.eof:
-        raise SourceUnreadableError("what it sends is cut off")
-    return content
-
-
-def _too_long(limit: int) -> SourceUnreadableError:
-    return SourceUnreadableError(f"it sends more than the {limit} bytes this can have")
 
 
 def _followed(address: str, led_to: str) -> str:

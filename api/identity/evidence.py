@@ -17,7 +17,7 @@ from api.identity.refusals import IdentityMismatchError
 from api.identity.tables import EVIDENCE
 from api.parts import Parts
 from api.private import derive
-from api.submissions import intake_of
+from api.submitting.submissions import intake_of
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
 from ledger.errors import InvalidFieldError
 from ledger.events import Entry

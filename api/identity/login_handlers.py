@@ -19,7 +19,7 @@ from api.identity.openid import CALLBACK_PATH, Provider, encoded, required
 from api.identity.sessions import SESSION_SECONDS, open_session
 from api.identity.unkept import sent_to, unkept
 from api.parts import Parts
-from api.submissions import intake_of
+from api.submitting.submissions import intake_of
 from ledger.errors import InvalidFieldError
 from ledger.times import seconds
 

@@ -26,7 +26,7 @@ from api.identity.letters import confirm_letter, normal_address, send_letter
 from api.identity.ssh import prove_ssh
 from api.identity.unkept import unkept
 from api.parts import Parts
-from api.submissions import intake_of
+from api.submitting.submissions import intake_of
 from ledger.times import seconds
 
 Asked = Request[Any, Any, Any]

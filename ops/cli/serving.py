@@ -57,8 +57,8 @@ def serve(
         serve_application(create_log_app(open_folder(folder)), host, port, announce)
         return
     from api.app import create_app
-    from api.logs import configure_logging
-    from api.stream import Streams
+    from api.following.stream import Streams
+    from api.front.logs import configure_logging
     from ops.home import collect_rarely
     from ops.projecting import projecting
     from ops.registry_app import composed

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def new(name: Name, json: Json = False) -> None:
     """Make a token and show it this once; the registry keeps only its hash."""
-    from api.tokens import create_token
+    from api.admin.tokens import create_token
 
     with _private() as (home, private):
         token = create_token(private, name, home.clock(), home.random)
@@ -42,7 +42,7 @@ def new(name: Name, json: Json = False) -> None:
 
 def show(json: Json = False) -> None:
     """List the tokens that were made, the revoked ones too."""
-    from api.tokens import tokens
+    from api.admin.tokens import tokens
 
     with _private() as (_, private):
         found = tokens(private)
@@ -69,7 +69,7 @@ def show(json: Json = False) -> None:
 
 def revoke(name: Name, json: Json = False) -> None:
     """End a token, at once and for good."""
-    from api.tokens import revoke_token
+    from api.admin.tokens import revoke_token
 
     with _private() as (home, private):
         revoke_token(private, name, home.clock())

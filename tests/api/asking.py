@@ -16,8 +16,8 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.problems import HANDLERS
-from api.reading import reading_handlers
-from api.remembered import Remembered
+from api.reading.handlers import reading_handlers
+from api.reading.remembered import Remembered
 from api.settings import ApiSettings
 from ledger import records
 from ledger.events import Event

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import uvicorn
 from litestar import Litestar
 
-from api.front import Front
-from api.metrics import Metrics
+from api.front.metrics import Metrics
+from api.front.middleware import Front
+from api.front.rates import Limits
 from api.problems import HANDLERS
-from api.rates import Limits
 from tests.api.registry import Registry
 
 MAX_BODY_BYTES = 100_000

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from api.app import create_app
+from api.following.stream import Streams
 from api.settings import ApiSettings
-from api.stream import Streams
 from ledger.store import Store
 from ops.home import Home
 from ops.registry_app import composed

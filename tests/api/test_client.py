@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -35,6 +37,7 @@ from tests.api.asking import a_citation, a_paper, known_alice
 from tests.api.clients import a_client, root_of, signatory
 from tests.api.registry import Registry, a_registry
 from tests.builders import ALICE, BOB, MODERATOR, NUMBER, OTHER_NUMBER, REGISTRY, disclosed
+from tests.processes import ROOT, environment
 
 NO_EVENT = f"sha256:{'0' * 64}"
 
@@ -452,6 +455,18 @@ def test_a_closed_client_asks_nothing_more(registry: Registry) -> None:
     client.close()
     with pytest.raises(UsageError):
         client.checkpoint()
+
+
+def test_a_reader_may_be_left_open_by_whoever_closes_the_client(registry: Registry) -> None:
+    with a_client(registry) as client:
+        following = client.follow()
+        next(following)
+    following.close()
+
+
+def test_a_client_does_without_the_web_framework() -> None:
+    program = "import sys, api.client.client; sys.exit(sum(name in sys.modules for name in ('litestar', 'uvicorn')))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment(), timeout=60).returncode == 0
 
 
 def test_refusals_of_the_ledger_have_their_own_classes() -> None:

@@ -313,6 +313,17 @@ def test_an_event_in_a_history_is_what_its_id_says(registry: Registry) -> None:
     assert caught.value.step == "canonical form"
 
 
+def test_events_about_something_else_are_no_part_of_a_papers_history(registry: Registry) -> None:
+    other = a_paper(registry)
+    page = registry.client.get(f"/api/records/{other[10:]}/events")
+    with (
+        facing(registry, answering(registry, "/api/records/", Reply(page.content))) as client,
+        pytest.raises(VerificationError) as caught,
+    ):
+        list(client.history(NUMBER))
+    assert caught.value.step == "number"
+
+
 def test_a_history_does_not_go_round_in_circles(registry: Registry) -> None:
     def lie(page: Any) -> None:
         page["next"] = "/api/records/X/events?cursor=again"
@@ -327,12 +338,23 @@ def test_a_history_does_not_go_round_in_circles(registry: Registry) -> None:
     assert caught.value.step == "position"
 
 
+@pytest.mark.parametrize(
+    "following", ["/api/records/X/events?cursor=again", "/api/records/X/events", "?cursor=a&cursor=b"]
+)
+def test_pages_that_lead_nowhere_are_named(registry: Registry, following: str) -> None:
+    page = {"pith_number": NUMBER, "entries": [], "next": following}
+    queue = {"status": "held", "events": [], "next_cursor": "7"}
+    with facing(registry, lambda asked: Reply.of(queue if "moderation" in asked.target else page)) as client:
+        for ask in (lambda: client.history(NUMBER), client.moderation_queue):
+            with pytest.raises(SourceUnreadableError):
+                list(ask())
+
+
 def test_only_the_cursor_of_a_next_page_is_taken(registry: Registry) -> None:
     page = registry.client.get(f"/api/records/{NUMBER[10:]}/events").json()
-    page |= {"entries": [], "next": "http://169.254.169.254/latest?cursor=c&x=y"}
-    replies = [Reply.of(page), Reply.of({**page, "next": None})]
+    replies = [Reply.of({**page, "next": "http://169.254.169.254/?cursor=c&x=y"}), Reply.of({**page, "entries": []})]
     with scripted(lambda _: replies.pop(0)) as liar, trusting(registry, liar) as client:
-        assert list(client.history(NUMBER)) == []
+        assert len(list(client.history(NUMBER))) == len(page["entries"])
     assert liar.targets[1] == f"GET /api/records/{NUMBER[10:]}/events?cursor=c&limit=200"
 
 
@@ -478,6 +500,7 @@ def test_a_checkpoint_from_before_is_compared_too(registry: Registry) -> None:
 
 WORTHLESS = {
     "none": Reply.of({"type": "urn:pith:error:not-found", "status": 404, "detail": "no"}, 404, PROBLEM),
+    "a refusal": Reply.of({"type": "urn:pith:error:invalid-field", "status": 400, "detail": "no"}, 400, PROBLEM),
     "an empty one": Reply.of({}),
     "other hashes": Reply.of({"consistency_proof": [NO_HASH] * 3}),
     "no hashes": Reply.of({"consistency_proof": 7}),
@@ -491,6 +514,16 @@ def test_where_a_proof_is_worthless_the_tiles_decide(registry: Registry, proof: 
         client.submit(registry.world.citation())
         client.submit(registry.world.citation())
     assert any(target.startswith("GET /tile/") for target in liar.targets)
+
+
+@pytest.mark.parametrize("code", ["store", "too-many-requests", "log-corrupted"])
+def test_a_proof_that_cannot_be_had_now_is_no_lie(registry: Registry, code: str) -> None:
+    busy = Reply.of({"type": f"urn:pith:error:{code}", "status": 503, "detail": "not now"}, 503, PROBLEM)
+    with facing(registry, answering(registry, "/api/proof/consistency", busy)) as client:
+        client.submit(registry.world.citation())
+        with pytest.raises(SourceUnreadableError) as caught:
+            client.submit(registry.world.citation())
+    assert "cannot be had now: not now" in caught.value.message
 
 
 def test_who_proves_no_growth_at_all_is_not_believed(registry: Registry) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from api.client.client import Client
+from api.client.exchange import BrokenOffError
 from api.client.problems import RemoteError
-from api.client.transport import BrokenOffError, Timeouts
+from api.client.transport import Timeouts
 from ledger.errors import (
     LedgerError,
     LogCorruptedError,
@@ -481,6 +483,23 @@ def test_only_requests_that_need_a_signature_have_one(registry: Registry) -> Non
         client.checkpoint()
         list(client.moderation_queue())
     assert cookies_and_credentials(liar) == set()
+
+
+class Counting(httpx.AsyncHTTPTransport):
+    """The network, with a count of what goes through it."""
+
+    count = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.count += 1
+        return await super().handle_async_request(request)
+
+
+def test_callers_may_bring_a_way_of_their_own_to_the_registry(registry: Registry) -> None:
+    way = Counting()
+    with hasty(registry.address, transport=way) as client:
+        client.record(NUMBER)
+    assert way.count == 1
 
 
 def test_a_path_in_the_address_is_kept(registry: Registry) -> None:

@@ -1,0 +1,1 @@
+"""Following the log: pages, and streams that go on as it grows."""

@@ -1,0 +1,1 @@
+"""What stands in front of every address: ids, limits, times, compression, figures, logs, and records at hand."""

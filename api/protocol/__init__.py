@@ -1,0 +1,1 @@
+"""The public protocol's own documents: schemas, context, keys and mirrors."""

@@ -1,0 +1,1 @@
+"""Reading papers and single entries: records, histories, names, search, receipts and proofs."""

@@ -1,0 +1,1 @@
+"""Submitting: signed events, plain forms, and the decisions of moderators."""
