@@ -41,8 +41,11 @@ def serve(
     from ops.serving import serve as serve_application
 
     def announce(address: str) -> None:
-        facts = {"address": address} if folder is None else {}
-        facts |= {"checkpoint": f"{address}/{CHECKPOINT_PATH}", "identity": f"{address}/{IDENTITY_PATH}"}
+        facts = {
+            "address": address,
+            "checkpoint": f"{address}/{CHECKPOINT_PATH}",
+            "identity": f"{address}/{IDENTITY_PATH}",
+        }
         if folder is None:
             facts |= {"search": f"{address}/search", "schema": f"{address}/schema", "feed": f"{address}/api/events"}
         if json:

@@ -334,8 +334,9 @@ def test_a_registry_that_is_not_there_is_not_served(outsider: Outsider) -> None:
 def test_people_are_told_the_addresses(registry: Registry) -> None:
     process = registry.pith.start("serve", "--port", 0)
     assert process.stdout is not None
-    said = [process.stdout.readline().decode() for _ in range(4)]
+    said = [process.stdout.readline().decode() for _ in range(7)]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=SECONDS)
-    assert [text.split()[0] for text in said] == ["address", "checkpoint", "identity", "next"]
+    named = ["address", "checkpoint", "identity", "search", "schema", "feed", "next"]
+    assert [text.split()[0] for text in said] == named
     assert process.returncode == 0
