@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -78,8 +78,7 @@ class Transport:
         """Close every connection; nothing can be asked afterwards."""
         if self._loop.is_closed():
             return
-        self._run(self._client.aclose())
-        self._run(self._loop.shutdown_asyncgens())
+        self._run(self._end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -113,11 +112,11 @@ class Transport:
                 if response.status_code != httpx.codes.OK:
                     yield self._run(self._end(response)), iter(())
                 else:
-                    parts = parts_of(response)
+                    parts = _Parts(response)
                     try:
                         yield Answer(response.status_code, response.headers, b""), self._parts(parts)
                     finally:
-                        self._leave(_closed(parts))
+                        self._leave(parts.close())
             finally:
                 self._leave(response.aclose())
 
@@ -127,14 +126,12 @@ class Transport:
         if self._loop.is_closed():
             work.close()
             raise UsageError("this client was closed")
-        over = threading.Event()
-        future = asyncio.run_coroutine_threadsafe(_marked(work, over), self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         finally:
-            # Where the caller was interrupted, what it waited for must end before anything else is done with it.
-            if future.cancel():
-                over.wait(_IDLE_SECONDS)
+            # Nobody waits any more where the caller was interrupted.
+            future.cancel()
 
     def _leave(self, work: Coroutine[Any, Any, None]) -> None:
         """Let go of something; where the client was closed, that has happened already."""
@@ -161,8 +158,8 @@ class Transport:
             error.place = error.place or place
             raise
 
-    def _parts(self, parts: AsyncGenerator[bytes, None]) -> Iterator[bytes]:
-        while (part := self._run(_next(parts))) is not None:
+    def _parts(self, parts: _Parts) -> Iterator[bytes]:
+        while (part := self._run(parts.next())) is not None:
             yield part
 
     # --- on the loop -----------------------------------------------------------------------
@@ -192,6 +189,15 @@ class Transport:
             raise SourceUnreadableError("it compresses a stream")
         return response
 
+    async def _end_all(self) -> None:
+        """End what nobody waits for any more, and let go of every connection."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._client.aclose()
+        await self._loop.shutdown_asyncgens()
+
     async def _end(self, response: httpx.Response) -> Answer:
         async with asyncio.timeout(self._timeouts.whole):
             return await whole(response, MAX_PROBLEM_BYTES)
@@ -201,19 +207,26 @@ class Transport:
         return self._client.build_request(request.method, address, headers=headers, content=request.body)
 
 
-async def _marked(work: Coroutine[Any, Any, T], over: threading.Event) -> T:
-    try:
-        return await work
-    finally:
-        over.set()
+class _Parts:
+    """The parts of a body; it may be closed also while somebody who was interrupted still waits for one."""
 
+    def __init__(self, response: httpx.Response) -> None:
+        self._parts = parts_of(response)
+        self._waiting: asyncio.Task[Any] | None = None
 
-async def _closed(parts: AsyncGenerator[bytes, None]) -> None:
-    await parts.aclose()
+    async def next(self) -> bytes | None:
+        """Return the next part; None at the end."""
+        self._waiting = asyncio.current_task()
+        try:
+            return await anext(self._parts, None)
+        finally:
+            self._waiting = None
 
-
-async def _next(parts: AsyncIterator[T]) -> T | None:
-    return await anext(parts, None)
+    async def close(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.wait((self._waiting,))
+        await self._parts.aclose()
 
 
 def _followed(address: str, led_to: str) -> str:

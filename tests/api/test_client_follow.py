@@ -102,9 +102,11 @@ def test_the_last_position_is_sent_along(entries: list[Entry]) -> None:
 def cutting(address: str, sizes: Iterator[int]) -> Iterator[str]:
     """Pass requests on to a server, and cut each connection once so many bytes of the answer went through."""
     host, _, port = address.removeprefix("http://").partition(":")
+    asked: list[socket.socket] = []
 
     def relay(connection: socket.socket, size: int) -> None:
         with connection, socket.create_connection((host, int(port))) as server, suppress(OSError):
+            asked.append(server)
             server.sendall(connection.recv(65_536))
             while size > 0 and (part := server.recv(min(size, 65_536))):
                 connection.sendall(part)
@@ -124,6 +126,9 @@ def cutting(address: str, sizes: Iterator[int]) -> Iterator[str]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             accepting.join()
+            for server in asked:  # a server waits for its streams when it is stopped
+                with suppress(OSError):
+                    server.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("seed", range(5))

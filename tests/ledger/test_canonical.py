@@ -325,7 +325,7 @@ def test_decode_keeps_a_smaller_limit_that_the_caller_sets() -> None:
         ({None: 2}, NotJsonError),
         (b"bytes", NotJsonError),
         ({"a": {1, 2}}, NotJsonError),
-        (object(), NotJsonError),
+        pytest.param(object(), NotJsonError, id="an object"),
     ],
     ids=repr,
 )
