@@ -62,13 +62,6 @@ class ForbiddenError(RefusedError):
     status = HTTPStatus.FORBIDDEN
 
 
-class ConflictError(RefusedError):
-    """The request contradicts what was asked before."""
-
-    code = "conflict"
-    status = HTTPStatus.CONFLICT
-
-
 class UnsupportedMediaError(RefusedError):
     """The body is of a kind that is not read here."""
 
@@ -106,6 +99,13 @@ STATUS: Final[Mapping[type[LedgerError], HTTPStatus]] = {
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The one table from errors to statuses; the nearest ancestor decides, and what is not here is our failure."""
+
+
+_CODES: Final = {
+    HTTPStatus.NOT_FOUND: "no-such-address",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLargeError.code,
+}
+"""What the framework refuses by itself, where its own words would say less."""
 
 
 def status_of(error: LedgerError) -> HTTPStatus:
@@ -174,7 +174,9 @@ def not_served(_request: Request[Any, Any, Any], error: HTTPException) -> Respon
     # The framework counts OPTIONS among the methods of every address.
     methods = sorted({*(error.headers or {}).get("allow", "").split(", ")} - {"", "OPTIONS"})
     allowed = {"allow": ", ".join(methods)} if methods else {}
-    return problem(status, status.description or status.phrase, headers=allowed)
+    cure = {"cure": f"use {' or '.join(methods)}"} if methods else {}
+    code = _CODES.get(status, status.phrase.lower().replace(" ", "-"))
+    return problem(status, status.description or status.phrase, f"urn:pith:error:{code}", cure, allowed)
 
 
 def failed(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

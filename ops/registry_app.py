@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import api.app  # noqa: F401  (with it, every private table is declared)
@@ -33,6 +34,7 @@ def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
                 newest(home)  # so that a first submission need not wait for a check of all that is unsigned
             sealing = Sealing(home)
             cleaning.callback(sealing.remember)
+            cleaning.enter_context(_beside(sealing.follow))
             batcher = cleaning.enter_context(Batcher(home.store, home.clock, sealing.signer, sealing.committed))
             intake = Intake(home.store, batcher, home.signatory("event"), present.noticed)
         yield Parts(
@@ -46,3 +48,16 @@ def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
             clock=home.clock,
             random=home.random,
         )
+
+
+@contextmanager
+def _beside(follow: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run a loop in a thread of its own for as long as the block is open."""
+    stopped = threading.Event()
+    thread = threading.Thread(target=follow, args=(stopped,), name=f"pith-{follow.__qualname__.lower()}")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()

@@ -7,15 +7,17 @@ notices a log restored from an old backup; it may lag by `REMEMBER_SECONDS` whil
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Final
 
 from ledger.checkpoint_store import LogSigner, SignedCheckpoint
 from ledger.errors import LedgerError
 from ledger.store import Sealed
-from ops.checkpointing import remember
+from ops.checkpointing import newest, remember
 from ops.home import Home
 
 REMEMBER_SECONDS: Final = 1
+FOLLOW_SECONDS: Final = 1
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -31,6 +33,17 @@ class Sealing:
         self._latest: SignedCheckpoint | None = None
         self._remembered_at = 0
         self._told = False
+
+    def follow(self, stopped: threading.Event) -> None:
+        """Sign over what other processes append too, soon after they do, until told to stop."""
+        store = self._home.store
+        while not stopped.wait(FOLLOW_SECONDS):
+            try:
+                signed = store.checkpoints.newest()
+                if store.head().size > (signed.size if signed else 0) and self._home.settings.witness_policy is None:
+                    newest(self._home)
+            except (LedgerError, OSError) as error:
+                _LOG.error("no checkpoint could be signed: %s", error)
 
     def signer(self) -> LogSigner | None:
         """Return the key to sign with now; None where it is not kept on this machine."""

@@ -7,7 +7,6 @@ yet. The private texts that they commit to are not in the log and never here.
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -26,7 +25,7 @@ from api.following.entries import Bounds, Stretch, read_stretch
 from api.following.stream import EVENT_STREAM, EventStream, Streams
 from api.parts import Parts
 from api.problems import PROBLEM_TYPE, RefusedError
-from api.reading.negotiation import preferred
+from api.reading.negotiation import asked_for
 from api.reading.parameters import whole
 from ledger.errors import InvalidFieldError
 from ledger.events import TYPES
@@ -52,14 +51,6 @@ class BeyondHeadError(RefusedError):
 
     code = "beyond-head"
     default_cure = "this copy of the log is behind the one you read, or you read another log: compare their checkpoints"
-
-
-class NotAcceptableError(RefusedError):
-    """The feed is not had in any form that the reader takes."""
-
-    code = "not-acceptable"
-    status = HTTPStatus.NOT_ACCEPTABLE
-    default_cure = f"accept one of {', '.join(OFFERED)}"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +141,7 @@ def feed_handlers(parts: Parts, streams: Streams) -> list[HTTPRouteHandler]:
         A stream (server-sent events) sends every entry after `Last-Event-ID` or `after` and then each new one as it
         is appended: `id` is the position, `event` is `entry`, `data` is the entry as one line of JSON.
         """
-        form = _form(request)
+        form = asked_for(request, OFFERED)
         position, count = _position(after, "after"), whole(limit or str(LIMIT), "limit", 1, MAX_LIMIT)
         if type and type not in TYPES:
             raise InvalidFieldError(
@@ -200,13 +191,6 @@ def _page(request: Asked, form: str, stretch: Stretch, size: int, query: dict[st
 def _position(text: str, place: str) -> int:
     """Read a position, or -1 where there is none; raises InvalidFieldError."""
     return -1 if text in ("", "-1") else whole(text, place)
-
-
-def _form(request: Asked) -> str:
-    form = preferred(",".join(request.headers.getall("accept", [])), OFFERED)
-    if form is None:
-        raise NotAcceptableError("the feed has no form that you accept", place="Accept")
-    return form
 
 
 def _problem(description: str) -> ResponseSpec:

@@ -124,7 +124,7 @@ def log_request(exchange: Exchange, status: int, seconds: float, code: str | Non
     if code is not None:
         line = line.bind(code=code)
     # What failed with 500 was logged where it failed, with the traceback.
-    log = line.error if status > 500 else line.info if wrote else line.debug
+    log = line.warning if status > 500 else line.info if wrote else line.debug
     log("write" if wrote else "read", status=status, outcome=_outcome(status), milliseconds=round(seconds * 1_000, 2))
 
 

@@ -40,7 +40,7 @@ def signed(suffix: str, base_url: str) -> str:
     """Return the command that signs a citation with the sender's own key and sends it."""
     citation = {"citing": "arxiv:2605.25619", "relationship": "supports", "quote": "Table 3 shows it."}
     return (
-        f"pith sign citation_signature {suffix} '{json.dumps(citation)}' --key me.json \\\n"
+        f"pith --url {base_url} sign citation_signature {suffix} \\\n  '{json.dumps(citation)}' --key me.json \\\n"
         f"  | curl {JSON_HEADER} --data-binary @- {base_url}/api/events"
     )
 

@@ -48,8 +48,8 @@ entry by entry, in pages or as a stream of server-sent events that goes on as th
 
 ### Register a key
 
-    pith keygen orcid:0000-0002-1825-0097 -o me.json
-    pith sign key_registered --key me.json > registration.json
+    pith --url BASE_URL keygen orcid:0000-0002-1825-0097 -o me.json
+    pith --url BASE_URL sign key_registered --key me.json > registration.json
     curl -H 'content-type: application/json' -d @registration.json BASE_URL/api/events
 
 A key signs from then on. Until it is shown whose it is, what it signs is *held*: visible as such, and not counted. The
@@ -57,7 +57,8 @@ addresses under *identity* show that an identifier is yours: by a login there, b
 
 ### Sign
 
-    pith sign citation_signature SUFFIX '{"citing": "arxiv:2605.25619", "relationship": "supports"}' --key me.json
+    pith --url BASE_URL sign citation_signature SUFFIX \\
+        '{"citing": "arxiv:2605.25619", "relationship": "supports"}' --key me.json
 
 An event is JSON: the statement, who signs it, a nonce and the time. Its id is the SHA-256 of its canonical bytes (RFC
 8785), its signature is Ed25519 over `pith-event/1`, a newline and those 32 bytes. Free text is private: the event holds

@@ -160,15 +160,17 @@ def _record_as_of(parts: Parts, suffix: str, as_of: str) -> Answer:
 
 
 def _moment(parts: Parts, as_of: str) -> _Moment:
-    """Read a number of entries or a time; what lies ahead is now.
+    """Read a number of entries or a time; a time that lies ahead is now.
 
     Raises:
-        InvalidFieldError: it is neither.
+        InvalidFieldError: it is neither, or more entries than there are.
     """
     head = parts.store.head().size
     if _DIGITS.fullmatch(as_of):
         size = whole(as_of, "as_of")
-        return _Moment(min(size, head), size <= head)
+        if size > head:
+            raise InvalidFieldError(f"the log has {head} entries", place="as_of", cure="give that many or fewer")
+        return _Moment(size, True)
     check_time(as_of, "as_of")
     size = parts.store.size_at(microseconds(as_of))
     # Where an entry was received later already, none can be received earlier any more.

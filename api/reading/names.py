@@ -96,7 +96,7 @@ def found(database: Database, suffix: str) -> queries.Stored:
 
 
 def missing(message: str) -> NotFoundError:
-    return NotFoundError(message, cure="look for it at /api/search?q=… or /api/pith-number/resolve?q=…")
+    return NotFoundError(message, cure="look for words of its title or authors at /api/search?q=…")
 
 
 async def caught_up(parts: Parts, wait_for: int | None) -> None:

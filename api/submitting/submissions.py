@@ -22,7 +22,15 @@ from api.front.logs import noted
 from api.front.metrics import APPENDED, KNOWN, counted
 from api.front.rates import charge
 from api.parts import Parts
-from api.problems import PROBLEM_TYPE, NotOfferedError, UnsupportedMediaError, kind_of, places, status_of
+from api.problems import (
+    PROBLEM_TYPE,
+    SECURITY_HEADERS,
+    NotOfferedError,
+    UnsupportedMediaError,
+    kind_of,
+    places,
+    status_of,
+)
 from api.submitting.intake import Answered, Intake, Result
 from ledger import canonical
 from ledger.commitments import Disclosure
@@ -251,4 +259,5 @@ def _problem_line(error: LedgerError) -> bytes:
 
 
 def _answer(status: HTTPStatus, body: bytes, kind: str) -> Response[bytes]:
-    return Response(body, status_code=status, headers={"content-type": kind, "cache-control": "no-store"})
+    headers = {"content-type": kind, "cache-control": "no-store", **SECURITY_HEADERS}
+    return Response(body, status_code=status, headers=headers)

@@ -114,7 +114,9 @@ def redact(event: EventArgument, key: KeyFile = NO_KEY, reason: Reason = "", jso
 
 def _decide(decision: str, event: str, key: Path, reason: str, *, json: bool) -> None:
     if key == NO_KEY:
-        raise UsageError("no key is given", place="--key", cure="make one with `pith keygen --role moderator`")
+        raise UsageError(
+            "no key is given", place="--key", cure="give a registered moderator's key file; see Moderate in the README"
+        )
     signatory = Signatory(read_key(key), now, os.urandom)
     with opened() as home:
         home.catch_up()
@@ -137,7 +139,10 @@ def _entry(home: Home, event: str) -> Entry:
         return home.store.entry(int(event))
     digits = event.removeprefix("sha256:")
     if len(digits) != 64 or digits.strip("0123456789abcdef"):
-        raise UsageError(f"{event[:80]!r} is neither an event id nor a position", cure="see `pith moderate list`")
+        raise UsageError(
+            f"{event[:80]!r} is neither an event id nor a position",
+            cure="give its position, or all 64 digits of its id",
+        )
     return home.store.find(bytes.fromhex(digits))
 
 
@@ -145,7 +150,8 @@ def _fate(home: Home, entry: Entry) -> Moderated:
     found = fate_of(home.projections, entry.event.id_text)
     if found is None:
         raise NotFoundError(
-            f"{entry.event.event_type} is not for moderators to decide on", cure="see `pith moderate list`"
+            f"{entry.event.event_type} is not for moderators to decide on",
+            cure="give its position, or all 64 digits of its id",
         )
     return found
 

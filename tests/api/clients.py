@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.client.client import Client
+from api.client import Client
 from ledger.proofs.trust import Trust
 from ledger.signing import HeldKey, Signatory
 from ops.home import now

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from api.client import Client
 from api.client.answers import Refused, Submitted
-from api.client.client import Client
 from api.client.papers import judged_paper, proven_record
 from api.client.problems import CODES, RemoteError
 from api.client.submitting import batches

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from api.client import Client
 from api.client.asking import Patience
-from api.client.client import Client
 from api.client.following import MAX_EVENT_BYTES, MAX_FAILURES, Events
 from api.client.problems import RemoteError
 from ledger.errors import SourceUnreadableError, VerificationError

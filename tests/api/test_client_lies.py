@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.client.client import Client
+from api.client import Client
 from api.client.problems import RemoteError
 from ledger.errors import ForkError, SourceUnreadableError, VerificationError
 from ledger.log_keys import log_verifier

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from api.client.client import Client
+from api.client import Client
 from api.client.exchange import BrokenOffError
 from api.client.problems import RemoteError
 from api.client.transport import Timeouts

@@ -385,10 +385,10 @@ def as_curl(command: str, folder: Path) -> tuple[str, str, str]:
 
 def test_the_example_of_signing_makes_a_payload_that_is_taken(told: Told) -> None:
     section = told.page().one("section", aria_labelledby="take-part")
-    (code,) = [code for code in section.all("code") if code.text.startswith("pith sign")]
+    (code,) = [code for code in section.all("code") if "sign citation_signature" in code.text]
     command = shlex.split(code.text)  # the backslash before the line's end has gone with it
-    assert command[2:4] == ["citation_signature", SUFFIX]
-    payload, _ = hide("citation_signature", json.loads(command[4]), lambda: SALT)
+    assert command[:4] == ["pith", "--url", BASE_URL, "sign"] and command[4:6] == ["citation_signature", SUFFIX]
+    payload, _ = hide("citation_signature", json.loads(command[6]), lambda: SALT)
     assert msgspec.convert(payload, CitationSignature).relationship == "supports"
 
 

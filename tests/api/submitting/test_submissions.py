@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -234,6 +236,16 @@ def test_what_was_signed_is_remembered_when_the_server_ends(tmp_path: Path) -> N
         registry.post(registry.world.citation(ALICE))
         expected = size(registry)
     assert parse(parse_note((tmp_path / "signed").read_bytes()).text).size == expected
+
+
+def test_what_another_process_appends_is_signed_over_soon(tmp_path: Path) -> None:
+    with a_registry(tmp_path) as registry:
+        entry = registry.admit(registry.world.citation(ALICE))
+        deadline = time.monotonic() + 30
+        while (answer := registry.client.get(f"/api/receipts/{entry.event.id_text}")).status_code == 503:
+            assert time.monotonic() < deadline, "no checkpoint covers it"
+            threading.Event().wait(0.05)
+        verify_receipt_file(answer.json(), trust(registry))
 
 
 def test_a_log_key_rotated_while_serving_signs_the_next_checkpoint(tmp_path: Path) -> None:
