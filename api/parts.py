@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from api.present import Present
 from api.settings import ApiSettings
 from api.submitting.intake import Intake
+from ledger.appending import Clock
 from ledger.database import Database
 from ledger.publication import Publication
-from ledger.store import Clock, Store
+from ledger.store import Store
 
 
 @dataclass(frozen=True, slots=True)

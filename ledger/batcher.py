@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from ledger.appending import Appended, Clock, Outcome, Sealed, Submission
 from ledger.checkpoint_store import LogSigner
 from ledger.errors import LedgerError, StoreError
-from ledger.store import Appended, Clock, Outcome, Sealed, Store, Submission
+from ledger.store import Store
 
 MAX_BATCH: Final = 1_000
 MAX_WAITING: Final = 10_000

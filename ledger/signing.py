@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ledger.appending import Clock
 from ledger.commitments import Disclosure, hide
 from ledger.errors import KeyRoleError, UnknownTypeError, UsageError
 from ledger.events import TYPES, Event, sign
 from ledger.keys import Role, SecretKey, encode_signature
 from ledger.signatures import digest_of
-from ledger.store import Clock
 from ledger.subjects import registry_subject
 from ledger.times import seconds
 

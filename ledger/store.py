@@ -8,14 +8,14 @@ up under the write lock. Nothing is answered before it is on the disk.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, insert, select
 
-from ledger.checkpoint_store import Checkpoints, LogSigner, SignedCheckpoint
+from ledger.appending import Appended, Clock, Outcome, Sealed, Submission
+from ledger.checkpoint_store import Checkpoints, LogSigner
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
 from ledger.errors import (
@@ -50,41 +50,6 @@ from ledger.verdicts import check
 from ledger.verification import Head, verify_entries
 
 READ_ROWS = 1_000
-
-Clock = Callable[[], int]
-"""Returns now, in microseconds since 1970, UTC."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """An event that asks to be appended, with the private texts it commits to.
-
-    `verified` says that every signature was checked already (or just made by our own key).
-    """
-
-    event: Event
-    disclosures: Mapping[str, Disclosure] = field(default_factory=dict)
-    verified: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """The entry of a submitted event; `created` is False when the log had it already."""
-
-    entry: Entry
-    created: bool
-
-
-Outcome = Appended | SubmissionError
-
-
-@dataclass(slots=True)
-class Sealed:
-    """Outcomes of one transaction, in order; `checkpoint` covers them, None where no key could sign one."""
-
-    outcomes: list[Outcome]
-    checkpoint: SignedCheckpoint | None = None
-    unsigned: VerificationError | None = None
 
 
 def create_log(database: Database, registry: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from api.addresses import served
+from ledger.appending import Submission
 from ledger.commitments import Disclosure
 from ledger.events import Event
 from ledger.keys import Role, SecretKey
@@ -23,7 +24,6 @@ from ledger.proofs import receipts
 from ledger.proofs.trust import Trust
 from ledger.registry import DEFAULT_POLICY
 from ledger.signing import HeldKey, Signatory
-from ledger.store import Submission
 from ledger.subjects import registry_subject
 from ledger.times import seconds
 from ops import regtest

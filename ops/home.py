@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ledger.appending import Appended, Clock, Submission
 from ledger.database import Database, open_sqlite
 from ledger.errors import StoreError, SubmissionError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.registry import DEFAULT_POLICY
 from ledger.signing import HeldKey, Randomness, Signatory, foreign_key
-from ledger.store import Appended, Clock, Store, Submission, create_log
+from ledger.store import Store, create_log
 from ledger.subjects import registry_subject
 from ops.keyfiles import read_key, write_key
 from ops.settings import Settings

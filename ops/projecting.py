@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from api.front.logs import configure_logging
+from ledger.appending import Clock
 from ledger.database import Database
 from ledger.errors import LedgerError
-from ledger.store import Clock, Store
+from ledger.store import Store
 from ops.home import collect_rarely, now, open_home
 from ops.settings import Settings, read_settings
 from projections.runner import Runner

@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.appending import Submission
 from ledger.errors import KeyNotValidError, UsageError
 from ledger.keys import Role, SecretKey
 from ledger.signing import HeldKey, Signatory
-from ledger.store import Submission
 from ops.home import OWN_ROLES, Home
 from ops.keyfiles import read_key, write_key
 

@@ -10,9 +10,9 @@ import logging
 import threading
 from typing import Final
 
+from ledger.appending import Sealed
 from ledger.checkpoint_store import LogSigner, SignedCheckpoint
 from ledger.errors import LedgerError
-from ledger.store import Sealed
 from ops.checkpointing import newest, remember
 from ops.home import Home
 

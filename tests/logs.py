@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ledger.appending import Appended, Outcome, Submission
 from ledger.checkpoint_store import SignedCheckpoint
 from ledger.database import open_sqlite
 from ledger.errors import SubmissionError
 from ledger.events import Entry, Event
 from ledger.keyring import NOW, microseconds
-from ledger.store import Appended, Outcome, Store, Submission, create_log
+from ledger.store import Store, create_log
 from ledger.verdicts import Verdict, verdict
 from tests.builders import ALICE, BOB, OPENED, Who, World, key
 

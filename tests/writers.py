@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ledger.appending import Appended, Submission
 from ledger.database import open_sqlite
 from ledger.events import Event
-from ledger.store import Appended, Store, Submission
+from ledger.store import Store
 from tests.builders import World, nonce
 from tests.logs import Ticking
 

@@ -27,12 +27,12 @@ from api.identity.unkept import unkept
 from api.parts import Parts
 from api.readiness import Health
 from api.submitting.submissions import intake_of
+from ledger.appending import Appended, Submission
 from ledger.commitments import MAX_TEXT_BYTES
 from ledger.errors import InvalidFieldError, MissingFieldError
 from ledger.keys import Role
 from ledger.payloads import KeyStatement, Line, SignerId
 from ledger.records import Hex64, Time, check_time
-from ledger.store import Appended, Submission
 from ledger.times import instant, seconds
 
 Asked = Request[Any, Any, Any]

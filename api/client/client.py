@@ -44,13 +44,13 @@ from api.client.proving import Verifying
 from api.client.reading import Reading, check_event_id, reading
 from api.client.submitting import batches, body_of, results_of
 from api.client.transport import Timeouts, Transport
+from ledger.appending import Submission
 from ledger.commitments import Disclosure
 from ledger.errors import LedgerError, SourceUnreadableError, UsageError, VerificationError
 from ledger.events import Event
 from ledger.proofs.trust import Trust
 from ledger.signed_requests import signed_request
 from ledger.signing import Signatory
-from ledger.store import Submission
 
 MAX_ANSWERS_BYTES: Final = 256 << 20
 """What the receipts of a thousand events may take."""

@@ -11,8 +11,8 @@ import msgspec
 from api.client.answers import JSON, LINES, Taken, decoded_json
 from api.client.exchange import Answer
 from api.client.problems import Problem, error_of_problem
+from ledger.appending import Submission
 from ledger.errors import LedgerError, SourceUnreadableError
-from ledger.store import Submission
 
 MAX_LINES: Final = 1_000
 MAX_BATCH_BYTES: Final = 4 << 20

@@ -18,13 +18,13 @@ from api.identity.tables import EVIDENCE
 from api.parts import Parts
 from api.private import derive
 from api.submitting.submissions import intake_of
+from ledger.appending import Submission
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
 from ledger.errors import InvalidFieldError
 from ledger.events import Entry
 from ledger.keyring import Registration
 from ledger.payloads import IdentityEvidence
 from ledger.signatures import digest_of
-from ledger.store import Submission
 from ledger.times import seconds
 
 _PATH: Final = "evidence"

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from api.identity.refusals import UnavailableError
-from ledger.store import Clock
+from ledger.appending import Clock
 
 PATIENCE_SECONDS: Final = 10
 MAX_ANSWER_BYTES: Final = 256 * 1024

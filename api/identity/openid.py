@@ -24,8 +24,8 @@ from api.identity.fetching import fetched, fetched_json
 from api.identity.refusals import CodeRefusedError, LoginDeclinedError, TokenInvalidError, UnavailableError
 from api.problems import NotOfferedError
 from api.settings import OpenIdProvider
+from ledger.appending import Clock
 from ledger.payloads import SignerId
-from ledger.store import Clock
 
 METADATA_SECONDS: Final = 3600
 SKEW_SECONDS: Final = 60

@@ -29,8 +29,8 @@ from api.submitting import forms, idempotency
 from api.submitting.stating import state
 from api.submitting.submissions import MAX_LINE_BYTES, intake_of, submission_of, submit_one
 from ledger import canonical
+from ledger.appending import Submission
 from ledger.errors import InvalidFieldError, NotJsonError
-from ledger.store import Submission
 from ledger.subjects import parse_suffix
 
 JSON: Final = "application/json"

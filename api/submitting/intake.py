@@ -13,13 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
+from ledger.appending import Appended, Sealed, Submission
 from ledger.batcher import Batcher
 from ledger.errors import LedgerError, StoreError, SubmissionError
 from ledger.proofs.receipts import Receipts
 from ledger.proofs.stream import Stream
 from ledger.registry import Registry
 from ledger.signing import Signatory
-from ledger.store import Appended, Sealed, Store, Submission
+from ledger.store import Store
 
 
 @dataclass(frozen=True, slots=True)

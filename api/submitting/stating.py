@@ -18,6 +18,7 @@ from api.parts import Parts
 from api.submitting import forms, idempotency
 from api.submitting.intake import Answered
 from api.submitting.submissions import answer_of, intake_of, note
+from ledger.appending import Submission
 from ledger.errors import (
     AmbiguousError,
     InvalidFieldError,
@@ -25,7 +26,6 @@ from ledger.errors import (
     SignerNotAllowedError,
     SubmissionError,
 )
-from ledger.store import Submission
 from ledger.subjects import parse_suffix
 from projections import queries
 

@@ -33,10 +33,11 @@ from api.problems import (
 )
 from api.submitting.intake import Answered, Intake, Result
 from ledger import canonical
+from ledger.appending import Submission
 from ledger.commitments import Disclosure
 from ledger.errors import InvalidFieldError, LedgerError, SubmissionError, TooLargeError
 from ledger.events import from_decoded
-from ledger.store import Store, Submission
+from ledger.store import Store
 
 MAX_LINES: Final = 1_000
 MAX_LINE_BYTES: Final = canonical.MAX_EVENT_BYTES + 64 * 1024

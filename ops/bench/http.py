@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
 
+from ledger.appending import Submission
 from ledger.keys import SecretKey
 from ledger.signing import HeldKey, Signatory
-from ledger.store import Submission
 from ledger.subjects import registry_subject
 from ops.bench.load import CONNECTIONS, Loaded, load
 from ops.bench.servers import running

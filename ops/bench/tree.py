@@ -16,11 +16,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from ledger.appending import Appended, Submission
 from ledger.database import Database, open_sqlite
 from ledger.events import Entry, parse_own
 from ledger.merkle import Frontier, inclusion_proof, leaf_hash, tree_root, verify_inclusion
 from ledger.rows import head_of, insert_events, move_head
-from ledger.store import Appended, Submission, create_log
+from ledger.store import create_log
 from ledger.tiles import HEIGHT, WIDTH
 from ledger.tree import grow, node_reader, stored_nodes
 from ops.bench.sides import side_by_side, table

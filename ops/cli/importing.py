@@ -9,10 +9,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ledger.appending import Submission
 from ledger.errors import UnknownKeyError
 from ledger.keys import fingerprint
 from ledger.signing import foreign_key
-from ledger.store import Submission
 from ops.cli.output import Json, KeyOption, keys_of, opened, progress, say, tell
 from ops.home import Home
 from ops.importers import files

@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from ledger.appending import Submission
 from ledger.errors import NotFoundError, UsageError
 from ledger.events import Entry
 from ledger.signing import Signatory
-from ledger.store import Submission
 from ledger.times import instant
 from ops.cli.output import Json, console, opened, plain, say, tell
 from ops.home import Home, now

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ledger.appending import Appended, Submission
 from ledger.errors import ForkError, LedgerError, UsageError
 from ledger.events import Entry
 from ledger.proofs.trust import Trust
-from ledger.store import Appended, Submission
 from ledger.times import instant
 from ops.cli.output import Json, plain, progress, say, write_out
 from ops.evidence_files import keep_evidence

@@ -12,13 +12,13 @@ import msgspec
 import typer
 
 from ledger import canonical
+from ledger.appending import Appended, Outcome, Submission
 from ledger.canonical import MAX_EVENT_BYTES
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
 from ledger.errors import InvalidFieldError, LedgerError, NotJsonError, SubmissionError, UsageError
 from ledger.events import Event, from_value
 from ledger.proofs import receipts
 from ledger.signing import Signatory
-from ledger.store import Appended, Outcome, Submission
 from ledger.subjects import is_number
 from ops.checkpointing import newest
 from ops.cli.output import Json, opened, read_argument, say, tell

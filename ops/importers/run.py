@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Final
 
+from ledger.appending import Appended, Submission
 from ledger.errors import LedgerError
 from ledger.events import parse_own
-from ledger.store import Appended, Submission
 from ops.home import Home, collect_rarely, open_home
 from ops.importers.files import Source
 from ops.importers.prepare import Prepared, prepare

@@ -16,12 +16,13 @@ import msgspec
 from api.app import create_app
 from api.parts import Parts
 from api.settings import ApiSettings
+from ledger.appending import Submission
 from ledger.commitments import Disclosure
 from ledger.database import open_sqlite
 from ledger.errors import SubmissionError
 from ledger.events import Entry, Event
 from ledger.signing import HeldKey
-from ledger.store import Store, Submission, create_log
+from ledger.store import Store, create_log
 from ops.checkpointing import newest
 from ops.home import Home, now, open_home
 from ops.keyfiles import write_key

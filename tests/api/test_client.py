@@ -17,6 +17,7 @@ from api.client.answers import Refused, Submitted
 from api.client.papers import judged_paper, proven_record
 from api.client.problems import CODES, RemoteError
 from api.client.submitting import batches
+from ledger.appending import Submission
 from ledger.errors import (
     AmbiguousError,
     NotFoundError,
@@ -30,7 +31,6 @@ from ledger.events import Event, from_value
 from ledger.log_keys import log_verifier
 from ledger.proofs.trust import Trust
 from ledger.proofs.verify_receipt import verify_consistency_file, verify_inclusion_file, verify_receipt_file
-from ledger.store import Submission
 from ops.rotation import rotate
 from projections.verify_bundle import verify_bundle
 from tests.api.asking import a_citation, a_paper, known_alice

@@ -14,10 +14,10 @@ import pytest
 
 from api.client import Client
 from api.client.problems import RemoteError
+from ledger.appending import Submission
 from ledger.errors import ForkError, SourceUnreadableError, VerificationError
 from ledger.log_keys import log_verifier
 from ledger.proofs.trust import Trust
-from ledger.store import Submission
 from ops.verify import verify_path
 from tests.api.asking import a_citation, a_paper
 from tests.api.clients import hasty, root_of, signatory

@@ -23,6 +23,7 @@ from api.client import Client
 from api.client.exchange import BrokenOffError
 from api.client.problems import RemoteError
 from api.client.transport import Timeouts
+from ledger.appending import Submission
 from ledger.errors import (
     LedgerError,
     LogCorruptedError,
@@ -31,7 +32,6 @@ from ledger.errors import (
     SourceUnreadableError,
     StoreError,
 )
-from ledger.store import Submission
 from tests.api.clients import Pauses, hasty, signatory
 from tests.api.liars import PROBLEM, Asked, Liar, Reply, honest, one_after_another, scripted
 from tests.api.registry import Registry

@@ -20,7 +20,7 @@ from api.health import health_handlers
 from api.parts import Parts
 from api.readiness import Health, Standstill
 from api.settings import ApiSettings
-from ledger.store import Submission
+from ledger.appending import Submission
 from ops.home import Home, now
 from ops.projecting import project
 from ops.registry_app import composed

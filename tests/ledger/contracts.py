@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from ledger.appending import Appended, Outcome, Submission
 from ledger.errors import (
     CommitmentMismatchError,
     NotFoundError,
@@ -20,7 +21,7 @@ from ledger.errors import (
 )
 from ledger.events import Entry
 from ledger.keys import EVENT_DOMAIN
-from ledger.store import Appended, Outcome, Store, Submission
+from ledger.store import Store
 from tests import writers
 from tests.builders import ALICE, BOB, REGISTRY, World, contributor, disclosed, secret
 from tests.forgeries import another_signature, with_signature

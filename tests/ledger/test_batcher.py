@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
+from ledger.appending import Appended, Submission
 from ledger.batcher import Batcher
 from ledger.errors import (
     CommitmentMismatchError,
@@ -17,7 +18,6 @@ from ledger.errors import (
     UnknownKeyError,
 )
 from ledger.events import Event
-from ledger.store import Appended, Submission
 from tests.builders import ALICE, contributor, disclosed
 from tests.forgeries import another_signature, with_signature
 from tests.logs import Log

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ledger.appending import Appended
 from ledger.errors import (
     AnchorMalformedError,
     AnchorMismatchError,
@@ -20,7 +21,6 @@ from ledger.errors import (
     TargetMissingError,
 )
 from ledger.events import Event
-from ledger.store import Appended
 from ops.regtest import stamp
 from tests.builders import (
     ALICE,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from ledger import checkpoints, notes
+from ledger.appending import Submission
 from ledger.database import open_sqlite
 from ledger.errors import LogCorruptedError, NotFoundError, StoreError, SubmissionError, UsageError
 from ledger.events import Event
@@ -28,7 +29,7 @@ from ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from ledger.store import Store, Submission, create_log
+from ledger.store import Store, create_log
 from ledger.tiles import ENTRIES, Tile, pack_entries, tiles_written, unpack_hashes
 from tests import writers
 from tests.builders import REGISTRY, contributor

@@ -13,13 +13,14 @@ from typing import Any, Final
 import pytest
 
 from ledger import notes, records
+from ledger.appending import Appended, Submission
 from ledger.commitments import PRIVATE_FIELDS, Disclosure
 from ledger.database import open_read_only, open_sqlite
 from ledger.errors import VerificationError
 from ledger.events import Event
 from ledger.keys import SecretKey
 from ledger.notes import COSIGNATURE, Verifier
-from ledger.store import Appended, Store, Submission, create_log
+from ledger.store import Store, create_log
 from ops.audit import Audit, AuditedLog, audit_home, audit_log, audit_projections
 from ops.audit_projections import Projected, copied
 from ops.settings import Settings

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ledger.appending import Submission
 from ledger.commitments import Disclosure
 from ledger.events import Event
 from ledger.keys import Role
 from ledger.signing import HeldKey, Signatory
-from ledger.store import Submission
 from ops.home import Home, create_home, now, open_home
 from ops.importers import files
 from ops.importers.run import Report, import_sources

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from ledger import notes, tlog_proof
+from ledger.appending import Submission
 from ledger.checkpoints import parse as parse_checkpoint
 from ledger.keys import SecretKey
 from ledger.notes import Verifier
 from ledger.signing import HeldKey, Signatory
-from ledger.store import Submission
 from ops.home import Home, create_home, now
 from ops.importers import files
 from ops.importers.run import Report, import_sources

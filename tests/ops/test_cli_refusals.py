@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.appending import Submission
 from ledger.events import Event, sign
 from ledger.keys import SecretKey
 from ledger.signing import HeldKey, Signatory
-from ledger.store import Submission
 from ops.home import create_home, now
 from ops.importers import files
 from ops.importers.run import Report, import_sources

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ledger import records
+from ledger.appending import Submission
 from ledger.keys import SecretKey
 from ledger.signatures import issue_receipt
-from ledger.store import Submission
 from ops.home import Home, create_home
 from ops.keyfiles import read_key
 from ops.settings import Settings

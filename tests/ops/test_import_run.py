@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from api.addresses import served
+from ledger.appending import Submission
 from ledger.errors import TooLargeError
 from ledger.signing import foreign_key
-from ledger.store import Submission
 from ops.home import Home
 from ops.importers.run import Report
 from projections import queries

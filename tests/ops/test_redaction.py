@@ -17,12 +17,13 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from ledger.appending import Appended, Submission
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure, commit
 from ledger.database import Database, open_sqlite
 from ledger.events import Event
 from ledger.proofs import receipts
 from ledger.proofs.trust import Trust
-from ledger.store import Appended, Store, Submission, create_log
+from ledger.store import Store, create_log
 from ledger.tables import DISCLOSURES
 from ledger.tiles import tiles_written
 from ops.export import export

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ledger.appending import Submission
 from ledger.errors import UsageError, VerificationError
 from ledger.proofs.receipts import receipt
 from ledger.proofs.trust import Trust
 from ledger.proofs.verify_receipt import verify_receipt_file
-from ledger.store import Submission
 from ops.checkpointing import checkpoint
 from ops.home import Home
 from ops.keyfiles import read_key

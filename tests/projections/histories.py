@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger import records
+from ledger.appending import Appended
 from ledger.events import MODERATED, Event
-from ledger.store import Appended
 from ledger.times import seconds
 from tests.builders import (
     ALICE,

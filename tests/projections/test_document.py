@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from api.addresses import served
-from ledger.store import Submission
+from ledger.appending import Submission
 from ledger.times import instant
 from ops.home import Home
 from projections import queries

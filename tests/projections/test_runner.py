@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from ledger.appending import Appended, Submission
 from ledger.database import Database, open_sqlite
 from ledger.errors import NotFoundError, ProjectionError
 from ledger.events import TYPES
-from ledger.store import Appended, Submission
 from projections import queries
 from projections.projectors import PROJECTORS
 from projections.rebuild import Rebuilt, rebuild, replay, state_digest

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from api.following.entries import Bounds, read_stretch
+from ledger.appending import Submission
 from ledger.errors import LogCorruptedError
 from ledger.events import TYPES
-from ledger.store import Store, Submission
+from ledger.store import Store
 from tests.api.registry import Registry, a_registry
 from tests.builders import ALICE, disclosed, secret
 from tests.logs import Log

@@ -22,7 +22,8 @@ from api.following.stream import BOUNDS, Streams
 from api.parts import Parts
 from api.present import Sight
 from api.settings import ApiSettings
-from ledger.store import Store, Submission
+from ledger.appending import Submission
+from ledger.store import Store
 from ops.home import Home, now
 from ops.registry_app import composed
 from tests.api.registry import BASE_URL, Registry, a_home, a_registry

@@ -9,7 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ledger.store import Submission
+from ledger.appending import Submission
 from ops.home import now
 from tests.api.registry import a_home
 from tests.api.streaming import SECONDS, Reader, reached, whole_log

@@ -27,10 +27,10 @@ from api.pages.record_view import MAX_EVENTS
 from api.pages.rendered import MAX_CITATIONS, PAGE_POLICY, home_page, record_page
 from api.settings import ApiSettings
 from ledger import records
+from ledger.appending import Submission
 from ledger.commitments import Disclosure, hide
 from ledger.events import Event
 from ledger.payloads import CitationSignature
-from ledger.store import Submission
 from ops.registry_app import composed
 from projections import queries
 from projections.queries import Citation

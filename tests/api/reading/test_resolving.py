@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from ledger.appending import Submission
 from ledger.commitments import Disclosure
-from ledger.store import Submission
 from tests.api.asking import SHORT, SUFFIX, a_citation, a_paper, a_still_registry, decided, exactly, known_alice, said
 from tests.api.registry import BASE_URL, Registry
 from tests.builders import ALICE, BOB, NUMBER, disclosed, secret

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from api.admin.tokens import create_token, revoke_token
+from ledger.appending import Submission
 from ledger.commitments import Disclosure, commit
 from ledger.events import Event
 from ledger.signed_requests import signed_request
-from ledger.store import Submission
 from ledger.times import instant, seconds
 from tests.api.registry import Registry, a_registry
 from tests.builders import (

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.appending import Appended, Sealed, Submission
 from ledger.checkpoint_store import LogSigner
 from ledger.errors import UsageError
 from ledger.events import Entry
@@ -19,7 +20,6 @@ from ledger.proofs.paths import Paths
 from ledger.proofs.stream import Stream
 from ledger.proofs.trust import Trust
 from ledger.proofs.verify_receipt import verify_receipt_file
-from ledger.store import Appended, Sealed, Submission
 from tests.builders import ALICE, BOB, CAROL, SUCCESSOR, Who
 from tests.logs import Log
 

@@ -1,0 +1,46 @@
+"""What asks to be appended to a log, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ledger.checkpoint_store import SignedCheckpoint
+from ledger.commitments import Disclosure
+from ledger.errors import SubmissionError, VerificationError
+from ledger.events import Entry, Event
+
+Clock = Callable[[], int]
+"""Returns now, in microseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An event that asks to be appended, with the private texts it commits to.
+
+    `verified` says that every signature was checked already (or just made by our own key).
+    """
+
+    event: Event
+    disclosures: Mapping[str, Disclosure] = field(default_factory=dict)
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The entry of a submitted event; `created` is False when the log had it already."""
+
+    entry: Entry
+    created: bool
+
+
+Outcome = Appended | SubmissionError
+
+
+@dataclass(slots=True)
+class Sealed:
+    """Outcomes of one transaction, in order; `checkpoint` covers them, None where no key could sign one."""
+
+    outcomes: list[Outcome]
+    checkpoint: SignedCheckpoint | None = None
+    unsigned: VerificationError | None = None
