@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -29,6 +30,9 @@ from api.submitting.actions import action_handlers
 from api.submitting.moderation import moderation_handlers
 from api.submitting.submissions import submission_handlers
 
+THREADS = 48
+"""How many requests may wait for databases and other servers at once."""
+
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """The most that any address reads; those that need less say so."""
 
@@ -48,6 +52,8 @@ def create_app(parts: Parts, streams: Streams | None = None, health: Health | No
 
     @asynccontextmanager
     async def following(_app: Litestar) -> AsyncIterator[None]:
+        # Many may wait for a database or somebody else's server at once, and must not keep others from theirs.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "pith-api"))
         tasks = [asyncio.create_task(watch) for watch in (parts.present.follow(), health.follow())]
         try:
             yield

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from ledger.database import Database
-from ledger.errors import ProjectionBehindError, StoreError
+from ledger.errors import ProjectionBehindError
 from ledger.proofs.stream import Stream
 from ledger.registry import Registry
 from ledger.store import Store
@@ -78,12 +79,15 @@ class Present:
 
     async def follow(self) -> None:
         """Look again and again, and wake whoever waits; runs until cancelled."""
-        self._loop, self._awake = asyncio.get_running_loop(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._loop, self._awake = loop, asyncio.Event()
+        looking = ThreadPoolExecutor(1, "pith-present")  # not behind others who wait for a database
         while True:
             try:
-                await asyncio.to_thread(self.look)
-            except StoreError as error:
-                _LOG.error("the databases cannot be looked at: %s", error)
+                await loop.run_in_executor(looking, self.look)
+            except Exception:
+                # Whatever it was, whoever waits for the next look must not wait for ever.
+                _LOG.exception("the databases cannot be looked at")
             still = []
             for satisfied, waiting in self._waiting:
                 if waiting.done():

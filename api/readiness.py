@@ -123,7 +123,10 @@ class Health:
     async def follow(self) -> None:
         """Look again and again; runs until cancelled."""
         while True:
-            await asyncio.to_thread(self._look)
+            try:
+                await asyncio.to_thread(self._look)
+            except Exception:
+                _LOG.exception("readiness cannot be told")
             await asyncio.sleep(LOOK_SECONDS)
 
     def readiness(self) -> Readiness:

@@ -15,8 +15,8 @@ from concurrent.futures import Future
 from typing import Final
 
 from ledger.appending import Appended, Clock, Outcome, Sealed, Submission
-from ledger.checkpoint_store import LogSigner
 from ledger.errors import LedgerError, StoreError
+from ledger.keys import SecretKey
 from ledger.store import Store
 
 MAX_BATCH: Final = 1_000
@@ -40,7 +40,7 @@ class Batcher:
         self,
         store: Store,
         clock: Clock,
-        signer: Callable[[], LogSigner | None] = lambda: None,
+        signer: Callable[[], SecretKey | None] = lambda: None,
         committed: Callable[[Sealed], None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Batcher:
 
         Raises:
             SubmissionError: a signature or disclosure does not hold.
-            StoreError: the batcher is closed.
+            StoreError: the batcher is closed, or too many wait already.
         """
         found: Future[Appended] = Future()
 
@@ -88,22 +88,25 @@ class Batcher:
         """Queue events that `Store.verify` has checked, for one transaction; their outcomes come in their order.
 
         Raises:
-            StoreError: the batcher is closed.
+            StoreError: the batcher is closed, or too many wait already.
         """
         future: Future[Sealed] = Future()
         with self._closing:
             if self._closed:
                 raise StoreError("the log is being closed", cure="send it again when the server is back")
+            try:
+                self._queue.put_nowait((submissions, future))
+            except queue.Full:
+                raise StoreError("too many submissions wait for the log", cure="send it again in a moment") from None
             self._unanswered += len(submissions)
-            self._queue.put((submissions, future))
         return future
 
     def close(self) -> None:
         """Append everything that was submitted, then stop."""
         with self._closing:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
+            was_closed, self._closed = self._closed, True
+        if not was_closed:
+            self._queue.put(None)  # outside the lock, which the writer needs to make room
         self._thread.join()
 
     def _run(self) -> None:

@@ -34,17 +34,6 @@ _PUBLISH: Final = insert(PUBLICATIONS)
 
 
 @dataclass(frozen=True, slots=True)
-class LogSigner:
-    """The log's key, for signing in the very transaction that appends.
-
-    `publish` says whether a checkpoint is served as it is; not where witnesses have to cosign it first.
-    """
-
-    key: SecretKey
-    publish: bool
-
-
-@dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
     """A stored checkpoint: `note` are the bytes to serve, with every cosignature that was collected."""
 
@@ -91,9 +80,11 @@ class Checkpoints:
         return self._add(checkpoint, note, now)
 
     def seal(
-        self, connection: Connection, signer: LogSigner, registry: Registry, frontier: Frontier, now: int
+        self, connection: Connection, key: SecretKey, registry: Registry, frontier: Frontier, now: int
     ) -> SignedCheckpoint:
-        """Sign a checkpoint over what the caller's transaction has appended, and keep it in that transaction.
+        """Sign and publish a checkpoint over what the caller's transaction has appended, in that transaction.
+
+        Only for a log whose checkpoints need no cosignatures.
 
         Args:
             registry: knows the whole stream, what was just appended included.
@@ -108,13 +99,12 @@ class Checkpoints:
         if last and last.size == frontier.size:
             return _at(connection, last.size)
         now = max(now, head_of(connection).received_at, last.signed_at if last else 0)
-        checkpoint, note = self._issue(frontier, signer.key, registry, now)
+        checkpoint, note = self._issue(frontier, key, registry, now)
         old_size, old_root = (last.size, last.root) if last else (0, EMPTY_ROOT)
         check_growth(connection, old_size, old_root, frontier.size, checkpoint.root)
         row = {"size": checkpoint.size, "root": checkpoint.root, "note": note, "signed_at": now}
         connection.execute(_INSERT, row)
-        if signer.publish:
-            connection.execute(_PUBLISH, {"size": checkpoint.size})
+        connection.execute(_PUBLISH, {"size": checkpoint.size})
         return SignedCheckpoint(checkpoint.size, checkpoint.root, note, now)
 
     def _issue(self, frontier: Frontier, key: SecretKey, registry: Registry, now: int) -> tuple[Checkpoint, bytes]:

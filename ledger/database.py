@@ -154,3 +154,5 @@ def _translated() -> Iterator[None]:
         raise StoreError(
             f"the database refused: {reason}", cure="nothing was stored; see the reason and retry"
         ) from error
+    except OSError as error:
+        raise StoreError(f"the database cannot be opened: {error.strerror}", cure="see the reason and retry") from error

@@ -102,7 +102,7 @@ class KeyHistory:
     def add(self, entry: Entry) -> None:
         """Take in one key event or identity evidence; entries of other types are passed over."""
         payload, at, signer = entry.event.payload, entry.position, entry.event.signer
-        self._standing.clear()
+        self._standing = {}
         match payload:
             case KeyRegistered(statement=statement, source=source):
                 self._register(entry, statement, source if isinstance(source, str) else None, None)
@@ -255,7 +255,7 @@ class KeyHistory:
         Whoever holds an event key for a moment can append a chain of any length: no question may recurse.
         """
         if len(self._standing) > MAX_REMEMBERED:
-            self._standing.clear()
+            self._standing = {}  # another thread may be reading the old one
         known = self._standing
         asked = [] if (revocation.position, before) in known else [(revocation, self._undoing(revocation, before))]
         while asked:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, delete, insert, select
 
 from ledger.appending import Appended, Clock, Outcome, Sealed, Submission
-from ledger.checkpoint_store import Checkpoints, LogSigner
+from ledger.checkpoint_store import Checkpoints
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
 from ledger.errors import (
@@ -27,6 +27,7 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.events import Entry, Event
+from ledger.keys import SecretKey
 from ledger.merkle import Frontier
 from ledger.registry import Registry
 from ledger.rows import (
@@ -118,19 +119,19 @@ class Store:
         """
         return self.append_sealed(submissions, clock, None).outcomes
 
-    def append_sealed(self, submissions: Sequence[Submission], clock: Clock, signer: LogSigner | None) -> Sealed:
+    def append_sealed(self, submissions: Sequence[Submission], clock: Clock, key: SecretKey | None) -> Sealed:
         """Append as `append` does, and sign a checkpoint over it in the same transaction.
 
         Args:
-            signer: None signs nothing.
+            key: the log's; None signs nothing.
         """
         with self._lock:
             try:
                 with self._database.write() as connection:
                     sealed = Sealed([])
                     frontier = self._append(connection, submissions, clock, sealed.outcomes)
-                    if signer is not None:
-                        self._seal(connection, signer, clock, frontier, sealed)
+                    if key is not None:
+                        self._seal(connection, key, clock, frontier, sealed)
             except BaseException:
                 # What was folded in from this batch may have been rolled back.
                 self._registry, self._registry_size = Registry(self.registry_name), 0
@@ -140,12 +141,12 @@ class Store:
         return sealed
 
     def _seal(
-        self, connection: Connection, signer: LogSigner, clock: Clock, frontier: Frontier | None, sealed: Sealed
+        self, connection: Connection, key: SecretKey, clock: Clock, frontier: Frontier | None, sealed: Sealed
     ) -> None:
         try:
             frontier = frontier or frontier_of(connection)
             if frontier.size:
-                sealed.checkpoint = self.checkpoints.seal(connection, signer, self._registry, frontier, clock())
+                sealed.checkpoint = self.checkpoints.seal(connection, key, self._registry, frontier, clock())
         except VerificationError as error:
             # The events are good whatever became of the log's key; whoever keeps that key hears of it.
             sealed.unsigned = error
@@ -239,18 +240,28 @@ class Store:
             add_disclosures(connection, found, submission.disclosures)
         return Appended(found, created=False)
 
+    def learn(self) -> None:
+        """Take in the keys that are registered by now, so that no submission waits for that."""
+        with self._known_lock:
+            self._learn()
+
+    def _learn(self) -> bool:
+        size = self.head().size
+        if size == self._known_size:
+            return False
+        for entry in self.of_registry(self._known_size, size):
+            self._known.add(entry)
+        self._known_size = size
+        return True
+
     def _signatures(self, event: Event) -> list[Signature]:
         """Return the signatures to check; whose they are never changes, so only an unknown key asks the log anew."""
         with self._known_lock:
             try:
                 return signatures_of(event, self._known.keys)
             except UnknownKeyError:
-                size = self.head().size
-                if size == self._known_size:
+                if not self._learn():
                     raise
-                for entry in self.of_registry(self._known_size, size):
-                    self._known.add(entry)
-                self._known_size = size
                 return signatures_of(event, self._known.keys)
 
     def _refresh(self, connection: Connection, size: int) -> Registry:

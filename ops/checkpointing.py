@@ -59,6 +59,12 @@ def checkpoint(home: Home) -> Made:
     return Made(store.checkpoints.published(), published=True, refusals=refusals)
 
 
+def check_continues(home: Home) -> None:
+    """Refuse a log that is no continuation of what was signed before; raises LogCorruptedError."""
+    with _alone(home):
+        _signed_before(home)
+
+
 def remember(home: Home, signed: SignedCheckpoint) -> None:
     """Note a checkpoint that the log's key signed while it appended, unless a greater one is noted already.
 

@@ -18,6 +18,7 @@ from ledger.errors import NotFoundError, SourceUnreadableError, UsageError
 from ledger.merkle import HASH_BYTES
 from ledger.notes import MAX_NOTE_BYTES
 from ledger.proofs.authority import identity
+from ledger.proofs.stream import Stream
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH, Publication
 from ledger.store import Store
 from ledger.tiles import ENTRIES, MAX_ENTRY_BYTES, WIDTH, Tile, pack_entries, unpack_entries, unpack_hashes
@@ -33,8 +34,14 @@ LENGTH_BYTES: Final = 2
 class StorePublication:
     """What a registry's own store has published: nothing beyond the published checkpoint."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, stream: Callable[[int], Stream | None] = lambda _: None) -> None:
+        """Publish what is in a store.
+
+        Args:
+            stream: gives the registry's stream, where it is at hand, as far as so many entries at least.
+        """
         self._store = store
+        self._stream = stream
         self._lock = threading.Lock()
         self._identity: tuple[int, bytes] | None = None
 
@@ -51,7 +58,7 @@ class StorePublication:
         size = self._store.checkpoints.published().size
         with self._lock:
             if self._identity is None or self._identity[0] != size:
-                self._identity = size, as_file(identity(self._store))
+                self._identity = size, as_file(identity(self._store, self._stream(size)))
             return self._identity[1]
 
 

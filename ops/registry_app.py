@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 import api.app  # noqa: F401  (with it, every private table is declared)
 from api.parts import Parts
@@ -14,10 +16,13 @@ from api.settings import ApiSettings
 from api.submitting.intake import Intake
 from ledger.batcher import Batcher
 from ledger.database import open_sqlite
-from ops.checkpointing import newest
+from ledger.errors import VerificationError
+from ops.checkpointing import check_continues, newest
 from ops.home import Home
 from ops.publications import StorePublication
-from ops.sealing import Sealing
+from ops.sealing import Held, Sealing
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -30,19 +35,25 @@ def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
         present = Present(home.store, home.projections)
         intake: Intake | None = None
         if not home.settings.followed_path.exists():
-            if (home.settings.keys / "log.json").exists():
-                newest(home)  # so that a first submission need not wait for a check of all that is unsigned
-            sealing = Sealing(home)
-            cleaning.callback(sealing.remember)
+            check_continues(home)
+            sealing, event_key = Sealing(home), Held(home, "event")
+            if sealing.key() is not None:
+                try:
+                    newest(home)  # so that a first submission need not wait for a check of all that is unsigned
+                except VerificationError as error:
+                    _LOG.error("no checkpoint can be signed: %s", error)
+            home.store.learn()
             cleaning.enter_context(_beside(sealing.follow))
-            batcher = cleaning.enter_context(Batcher(home.store, home.clock, sealing.signer, sealing.committed))
-            intake = Intake(home.store, batcher, home.signatory("event"), present.noticed)
+            batcher = cleaning.enter_context(Batcher(home.store, home.clock, sealing.key, sealing.committed))
+            intake = Intake(home.store, batcher, event_key.signatory, present.noticed)
         yield Parts(
             settings=settings,
             store=home.store,
             projections=home.projections,
             private=private,
-            publication=StorePublication(home.store),
+            publication=StorePublication(
+                home.store, lambda size: sight.stream if (sight := present.sight).size >= size else None
+            ),
             present=present,
             intake=intake,
             clock=home.clock,

@@ -1,7 +1,7 @@
-"""Signing while serving: the log's key for each transaction, and the file that remembers the newest checkpoint.
+"""The registry's own keys while it serves: for signing events, and a checkpoint over each transaction.
 
 What was signed is kept in the log itself, in the transaction that appends. The file `signed` beside it is what
-notices a log restored from an old backup; it may lag by `REMEMBER_SECONDS` while the server runs.
+notices a log restored from an old backup; it is written within a second of each commit.
 """
 
 from __future__ import annotations
@@ -11,64 +11,80 @@ import threading
 from typing import Final
 
 from ledger.appending import Sealed
-from ledger.checkpoint_store import LogSigner, SignedCheckpoint
-from ledger.errors import LedgerError
+from ledger.checkpoint_store import SignedCheckpoint
+from ledger.errors import LedgerError, LogCorruptedError
+from ledger.keys import Role, SecretKey
+from ledger.signing import Signatory
 from ops.checkpointing import newest, remember
 from ops.home import Home
 
-REMEMBER_SECONDS: Final = 1
-FOLLOW_SECONDS: Final = 1
+FOLLOW_SECONDS: Final = 0.5
 
 _LOG: Final = logging.getLogger(__name__)
 
 
+class Held:
+    """One of the registry's own keys, read anew when its file changes, as `pith rotate` makes it."""
+
+    def __init__(self, home: Home, role: Role) -> None:
+        self._home = home
+        self._role: Role = role
+        self._path = home.settings.keys / f"{role}.json"
+        self._found: Signatory | None = None
+        self._read_at = -1
+
+    def signatory(self) -> Signatory:
+        """Return the key; raises UsageError where it is not kept here."""
+        changed = self._path.stat().st_mtime_ns if self._path.exists() else -1
+        if self._found is None or changed != self._read_at:
+            self._found = self._home.signatory(self._role)
+            self._read_at = changed
+        return self._found
+
+    @property
+    def is_here(self) -> bool:
+        return self._path.exists()
+
+
 class Sealing:
-    """Gives a batcher the log's key, read anew when its file changes, and remembers what was signed."""
+    """Gives a batcher the log's key, and remembers what was signed."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._path = home.settings.keys / "log.json"
-        self._signer: LogSigner | None = None
-        self._read_at = -1
+        self._held = Held(home, "log")
         self._latest: SignedCheckpoint | None = None
-        self._remembered_at = 0
+        self._halted = False
         self._told = False
 
-    def follow(self, stopped: threading.Event) -> None:
-        """Sign over what other processes append too, soon after they do, until told to stop."""
-        store = self._home.store
-        while not stopped.wait(FOLLOW_SECONDS):
-            try:
-                signed = store.checkpoints.newest()
-                if store.head().size > (signed.size if signed else 0) and self._home.settings.witness_policy is None:
-                    newest(self._home)
-            except (LedgerError, OSError) as error:
-                _LOG.error("no checkpoint could be signed: %s", error)
+    def key(self) -> SecretKey | None:
+        """Return the key to sign with now; None where there is none on this machine, or others have to sign too.
 
-    def signer(self) -> LogSigner | None:
-        """Return the key to sign with now; None where it is not kept on this machine."""
-        try:
-            changed = self._path.stat().st_mtime_ns
-        except FileNotFoundError:
+        Where witnesses must cosign, nothing is handed out before they have (`pith checkpoint`).
+        """
+        if self._halted or self._home.settings.witness_policy is not None or not self._held.is_here:
             return None
-        if changed != self._read_at:
-            key = self._home.signatory("log").key
-            self._signer = LogSigner(key, publish=self._home.settings.witness_policy is None)
-            self._read_at = changed
-        return self._signer
+        return self._held.signatory().key
 
     def committed(self, sealed: Sealed) -> None:
-        """Take note of what a transaction signed."""
+        """Take note of what a transaction signed; `follow` writes it down."""
         if sealed.unsigned is not None and not self._told:
             _LOG.error("submissions are taken, but no checkpoint can be signed: %s", sealed.unsigned)
         self._told = sealed.unsigned is not None
-        if sealed.checkpoint is None:
-            return
-        self._latest = sealed.checkpoint
-        now = self._home.clock()
-        if now - self._remembered_at >= REMEMBER_SECONDS * 1_000_000:
-            self._remembered_at = now
+        if sealed.checkpoint is not None:
+            self._latest = sealed.checkpoint
+
+    def follow(self, stopped: threading.Event) -> None:
+        """Write down what was signed, and sign over what other processes append too, until told to stop."""
+        store = self._home.store
+        while not stopped.wait(FOLLOW_SECONDS):
             self.remember()
+            try:
+                signed = store.checkpoints.newest()
+                if self.key() is not None and store.head().size > (signed.size if signed else 0):
+                    newest(self._home)
+            except (LedgerError, OSError) as error:
+                self._failed("no checkpoint could be signed", error)
+        self.remember()
 
     def remember(self) -> None:
         """Write the newest checkpoint to the file now."""
@@ -78,5 +94,10 @@ class Sealing:
         try:
             remember(self._home, latest)
         except (LedgerError, OSError) as error:
-            # What was appended and signed stands; only the guard against old backups is behind.
-            _LOG.error("the newest checkpoint was not noted in %s: %s", self._home.settings.signed_path, error)
+            self._failed(f"the newest checkpoint was not noted in {self._home.settings.signed_path}", error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        _LOG.error("%s: %s", what, error)
+        if isinstance(error, LogCorruptedError):
+            # Another history was signed before: every further signature would be a fork.
+            self._halted = True

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from litestar.types import Send
 
+from api.front.bounds import MAX_HEADERS
 from api.front.metrics import Metrics
 from api.front.rates import READ, Limits, client_of
 from api.reading.papers import RECORD
@@ -72,6 +73,8 @@ class Hot:
         started = self._monotonic()
         found = self._remembered.at_hand((path[6:32], RECORD))
         if found is None or scope["query_string"] or scope["raw_path"] != path.encode():
+            return False
+        if len(scope["headers"]) > MAX_HEADERS:
             return False
         status, hosts = HTTPStatus.OK, 0
         for name, value in scope["headers"]:

@@ -20,7 +20,7 @@ from api.private import derive
 from api.submitting.submissions import intake_of
 from ledger.appending import Submission
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
-from ledger.errors import InvalidFieldError
+from ledger.errors import InvalidFieldError, SubmissionError
 from ledger.events import Entry
 from ledger.keyring import Registration
 from ledger.payloads import IdentityEvidence
@@ -95,7 +95,8 @@ def append_evidence(parts: Parts, subject: str, payload: Mapping[str, Any], *, c
     _keep(parts, event.id_text, disclosures[_PATH])
     try:
         return intake.append(Submission(event)).entry
-    except Exception:
+    except SubmissionError:
+        # Only then it is certain that the event is not in the log.
         with parts.private.write() as connection:
             connection.execute(delete(EVIDENCE).where(EVIDENCE.c.event_id == event.id_text))
         raise

@@ -22,7 +22,7 @@ from ledger.notes import parse as parse_note
 from ledger.subjects import is_number
 from ledger.times import instant
 from projections import queries
-from projections.queries import Citation, Document, Hit
+from projections.queries import Citation, Document, Hit, judged_as_of
 
 PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -81,7 +81,7 @@ def record_page(parts: Parts, document: Document, citations: tuple[list[Citation
         parts.projections, [*(citation.citing for citation in incoming), *(citation.cited for citation in outgoing)]
     )
     base_url, suffix = parts.settings.base_url, number[10:]
-    events = record_view.said(found["events"], _texts(parts, found["events"]))
+    events = record_view.said(found["events"], _texts(parts, str(found["pith_number"]), found["events"]))
     authors = record_view.authors(paper)
     return render(
         "record.html",
@@ -186,9 +186,15 @@ def _root(parts: Parts) -> str:
     return entries[0].event.id_text if entries else "sha256:…"
 
 
-def _texts(parts: Parts, events: Sequence[Mapping[str, Any]]) -> Texts:
+def _texts(parts: Parts, subject: str, events: Sequence[Mapping[str, Any]]) -> Texts:
     """Return the private texts of the events that count: not before somebody has looked, not after they fell."""
     counted = [event["position"] for event in events[-record_view.MAX_EVENTS :] if event["status"] == "counted"]
+    sight = parts.present.sight
+    if counted and sight.cursor < sight.size:
+        # The document is behind the log, which may say by now that a text must not be shown any more.
+        judged = judged_as_of(parts.store, subject, sight.size, sight.registry)
+        standing = {found.entry.position for found in judged.judgements if found.verdict.counts}
+        counted = [position for position in counted if position in standing]
     held = parts.store.disclosures(counted) if counted else {}
     return {position: {path: found.text for path, found in texts.items()} for position, texts in held.items()}
 

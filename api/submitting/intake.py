@@ -45,21 +45,29 @@ _Ticket = tuple[Submission, "asyncio.Future[Result]"]
 
 
 class Intake:
-    """Takes submissions for one log; `signatory` signs as the registry (its event key).
+    """Takes submissions for one log.
 
     Args:
+        signatory: gives what signs as the registry (its event key).
         appended: called on the writer's thread after each transaction.
     """
 
-    def __init__(self, store: Store, batcher: Batcher, signatory: Signatory, appended: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, batcher: Batcher, signatory: Callable[[], Signatory], appended: Callable[[], None]
+    ) -> None:
         self._store = store
         self._batcher = batcher
         self._appended = appended
-        self.signatory = signatory
+        self._signatory = signatory
         self._gathered: list[_Ticket] = []
         self._since: dict[int, float] = {}
         self._stream = Stream(Registry(store.registry_name))
         self._stream_size = 0
+
+    @property
+    def signatory(self) -> Signatory:
+        """The registry's event key, as it is by now; raises UsageError where it is not kept here."""
+        return self._signatory()
 
     # --- from worker threads ---------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from ledger.errors import InvalidFieldError, ProjectionBehindError
 from ledger.events import MODERATED, Entry
 from ledger.times import instant
 from projections.moderation import STATUSES, Moderated, fate_of, with_status
+from projections.queries import judged_as_of
 
 MAX_LIMIT: Final = 100
 
@@ -215,7 +216,11 @@ def _check_readable(parts: Parts, entry: Entry) -> None:
         found = fate_of(parts.projections, event.id_text)
         if found is None:
             raise ProjectionBehindError("what became of this event is not known yet")
-        _check_status(found.status)
+        # The projections may be behind the log, which decides.
+        sight = parts.present.sight
+        judged = judged_as_of(parts.store, event.subject, sight.size, sight.registry)
+        by_now = next((j.verdict.status for j in judged.judgements if j.entry.position == entry.position), found.status)
+        _check_status(by_now)
     elif event.event_type == "moderation_decision":
         if parts.present.sight.registry.keys.is_cut(event.signer.key_id, entry.position, entry.received_at):
             _check_status("revoked")

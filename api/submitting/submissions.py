@@ -45,6 +45,7 @@ MAX_LINE_BYTES: Final = canonical.MAX_EVENT_BYTES + 64 * 1024
 
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 JSON: Final = "application/json"
+SEVERAL: Final = "send them in several requests"
 LINES: Final = ("application/x-ndjson", "application/jsonl")
 
 Asked = Request[Any, Any, Any]
@@ -134,12 +135,16 @@ def submission_handlers(parts: Parts) -> list[HTTPRouteHandler]:
         intake = intake_of(parts)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in LINES:
-            lines = split(await request.body())
-            charge(request, len(lines) - 1)
+            body = await request.body()
+            # Counted before anything else, and charged for by the line, empty ones too.
+            if (count := body.count(b"\n") + 1) > MAX_LINES + 1:
+                raise TooLargeError(f"{count} lines, at most {MAX_LINES} are taken", cure=SEVERAL)
+            charge(request, count - 1)
+            lines = split(body)
             results = await asyncio.to_thread(_append_lines, parts.store, intake, lines)
             note(request, results)
-            body = b"".join(_line(result) + b"\n" for result in results)
-            return _answer(HTTPStatus.OK, body, LINES[0])
+            said = b"".join(_line(result) + b"\n" for result in results)
+            return _answer(HTTPStatus.OK, said, LINES[0])
         if kind != JSON:
             raise UnsupportedMediaError(
                 f"{kind[:80] or 'no content type'} is not read here", cure=f"send {JSON}, or {LINES[0]}"
@@ -231,7 +236,7 @@ def split(body: bytes) -> list[bytes]:
     """
     lines = [line for line in body.splitlines() if line.strip()]
     if len(lines) > MAX_LINES:
-        raise TooLargeError(f"{len(lines)} lines, at most {MAX_LINES} are taken", cure="send them in several requests")
+        raise TooLargeError(f"{len(lines)} lines, at most {MAX_LINES} are taken", cure=SEVERAL)
     if not lines:
         raise InvalidFieldError("there is no line in it", cure="send one event a line")
     return lines

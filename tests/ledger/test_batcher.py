@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import pytest
 
 from ledger.appending import Appended, Submission
-from ledger.batcher import Batcher
+from ledger.batcher import MAX_WAITING, Batcher
 from ledger.errors import (
     CommitmentMismatchError,
     RecordMissingError,
@@ -230,3 +230,19 @@ def test_a_caller_who_gives_up_does_not_stop_the_writer(log: Log) -> None:
         abandoned.cancel()
         gate.open()
         assert result(submit(batcher, log.world.author())).created
+
+
+def test_more_than_can_wait_are_turned_away_and_nobody_is_stuck(log: Log) -> None:
+    gate = Gate(log.clock)
+    batcher = Batcher(log.store, gate)
+    first = queue(batcher, log.world.citation(ALICE))
+    assert gate.reached.wait(SECONDS)
+    waiting = [queue(batcher, log.world.citation(ALICE)) for _ in range(MAX_WAITING)]
+    with pytest.raises(StoreError, match="too many"):
+        queue(batcher, log.world.citation(ALICE))
+    gate.open()
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    closing.join(SECONDS * 6)
+    assert not closing.is_alive()
+    assert all(result(future).created for future in (first, *waiting[:3], *waiting[-3:]))

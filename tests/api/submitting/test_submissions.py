@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,19 @@ import httpx
 import pytest
 
 from ledger.checkpoints import parse
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, LogCorruptedError
 from ledger.events import Event
 from ledger.notes import parse as parse_note
 from ledger.proofs.trust import Trust
 from ledger.proofs.verify_receipt import verify_receipt_file
+from ops.checkpointing import newest
 from ops.home import open_home
 from ops.mirror import mirror
 from ops.publications import StorePublication
 from ops.rotation import rotate
 from ops.settings import Settings
-from tests.api.registry import BASE_URL, Registry, a_registry, serving
-from tests.builders import ALICE, BOB, CAROL, NUMBER, SALT_TEXT, disclosed, secret
+from tests.api.registry import BASE_URL, Registry, a_home, a_registry, serving
+from tests.builders import ALICE, BOB, CAROL, NUMBER, SALT_TEXT, World, disclosed, secret
 from tests.forgeries import with_signature
 
 LINES = "application/x-ndjson"
@@ -256,6 +259,43 @@ def test_a_log_key_rotated_while_serving_signs_the_next_checkpoint(tmp_path: Pat
         notes = [parse_note(receipt["checkpoint"].encode()) for receipt in (before, after)]
         assert notes[0].signatures[0].key_hash != notes[1].signatures[0].key_hash
         verify_receipt_file(after, trust(registry))
+
+
+def test_an_event_key_rotated_while_serving_signs_the_next_form(tmp_path: Path) -> None:
+    with a_registry(tmp_path) as registry:
+        form = {"citing": "arxiv:2606.00002", "relationship": "cites"}
+        address = f"/pith/{NUMBER[10:]}/action/citation_signature"
+        before = registry.client.post(address, json=form).json()
+        rotate(registry.home, "event")
+        after = registry.client.post(address, json=form)
+        assert after.status_code == 201
+        signers = [answer["receipt"]["event"]["signer"]["key_id"] for answer in (before, after.json())]
+        assert signers[0] != signers[1]
+
+
+@pytest.mark.parametrize("policy", [False, True], ids=["alone", "with witnesses"])
+def test_a_log_behind_what_was_signed_is_not_served(tmp_path: Path, policy: bool) -> None:
+    with a_registry(tmp_path / "one") as registry:
+        shutil.copy(registry.home.settings.ledger_path, tmp_path / "backup.db")
+        registry.post(registry.world.citation(ALICE))
+        world, settings = registry.world, registry.home.settings
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (settings.data / name).unlink(missing_ok=True)
+    shutil.copy(tmp_path / "backup.db", settings.ledger_path)
+    restored = open_home(replace(settings, witness_policy=tmp_path / "policy" if policy else None))
+    with pytest.raises(LogCorruptedError, match="no continuation"), serving(restored, world):
+        pass
+
+
+def test_where_witnesses_must_cosign_nothing_is_promised_before_they_have(tmp_path: Path) -> None:
+    world = World()
+    home = a_home(tmp_path, world)
+    newest(home)
+    signed = home.store.checkpoints.published().size
+    with serving(replace(home, settings=replace(home.settings, witness_policy=tmp_path / "policy")), world) as registry:
+        answer = registry.post(world.citation(ALICE))
+        assert (answer.status_code, answer.json()["receipt"]) == (201, None)
+        assert home.store.checkpoints.published().size == signed
 
 
 def test_without_the_log_key_events_are_taken_and_have_no_receipt_yet(tmp_path: Path) -> None:

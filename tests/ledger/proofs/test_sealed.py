@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.appending import Appended, Sealed, Submission
-from ledger.checkpoint_store import LogSigner
 from ledger.errors import UsageError
 from ledger.events import Entry
 from ledger.merkle import inclusion_proof, leaf_hash, root_of
@@ -39,8 +38,7 @@ def log(tmp_path: Path) -> Log:
 
 
 def sealed(log: Log, *submissions: Submission, by: Who | None = None) -> Sealed:
-    signer = LogSigner((by or log.world.log).key, publish=True)
-    return log.store.append_sealed(submissions, log.clock, signer)
+    return log.store.append_sealed(submissions, log.clock, (by or log.world.log).key)
 
 
 def receipts_of(log: Log, found: Sealed) -> list[tuple[Entry, str]]:
