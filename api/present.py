@@ -72,6 +72,12 @@ class Present:
             anchored_size = stream.registry.anchored_size()
         self.sight = Sight(size, cursor, generations, anchored_size, stream)
 
+    def registry_at(self, size: int) -> Registry:
+        """Return what the registry's stream says at a size of the log that the newest look may not have reached."""
+        sight = self.sight
+        added = self._store.of_registry(sight.size, size)
+        return sight.stream.grown(added).registry if added else sight.registry
+
     def noticed(self) -> None:
         """Have `follow` look at once where somebody waits for it; may be called from any thread."""
         if self._waiting and self._loop is not None and self._awake is not None:

@@ -135,7 +135,7 @@ def _answer(parts: Parts, answered: Answered, person: Person) -> Response[bytes]
     """Say what became of a form, beside what is said of any appended event."""
     entry = answered.appended.entry
     subject, size = entry.event.subject, parts.store.head().size
-    judged = queries.judged_as_of(parts.store, subject, size, parts.present.sight.registry)
+    judged = queries.judged_as_of(parts.store, subject, size, parts.present.registry_at(size))
     status = next(found.verdict.status for found in judged.judgements if found.entry.position == entry.position)
     address = parts.settings.base_url
     further = {

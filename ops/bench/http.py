@@ -28,7 +28,7 @@ from ops.importers.run import Report, import_sources
 from ops.settings import Settings
 from projections import queries
 
-ROUNDS: Final = 2
+ROUNDS: Final = 5
 SUBMISSIONS: Final = 3_000
 READS: Final = 8_000
 SIGNERS: Final = 50

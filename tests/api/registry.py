@@ -46,8 +46,10 @@ class Registry:
     client: httpx.Client
 
     def admit(self, *events: Event) -> Entry:
-        """Append events behind the server's back, as another process may; return the last one's entry."""
-        return self.home.append([Submission(event) for event in events])[-1].entry
+        """Append events, and sign over them, as another process may; return the last one's entry."""
+        entry = self.home.append([Submission(event) for event in events])[-1].entry
+        newest(self.home)  # at once, so that nothing changes under a test's hands a moment later
+        return entry
 
     def post(self, event: Event, disclosures: dict[str, Disclosure] | None = None) -> httpx.Response:
         """Submit one event over HTTP."""

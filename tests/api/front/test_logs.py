@@ -117,7 +117,7 @@ def test_a_write_has_one_line(registry: Registry) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
-    [("/refuse", 422, "signature-invalid"), ("/fine", 405, "about:blank"), ("/a//b", 404, "not-found")],
+    [("/refuse", 422, "signature-invalid"), ("/fine", 405, "method-not-allowed"), ("/a//b", 404, "not-found")],
 )
 def test_a_refused_write_has_one_line_with_the_code(registry: Registry, path: str, status: int, code: str) -> None:
     with logged() as stream, fronted(registry, *HANDLERS) as app:
@@ -147,7 +147,7 @@ def test_a_failure_without_a_traceback_has_one_line_too(registry: Registry) -> N
     with logged() as stream, fronted(registry, *HANDLERS) as app:
         httpx.get(f"{app.address}/behind")
     (line,) = lines(stream)
-    assert (line["level"], line["outcome"], line["code"]) == ("error", "failed", "projection-behind")
+    assert (line["level"], line["outcome"], line["code"]) == ("warning", "failed", "projection-behind")
 
 
 def test_a_write_that_fails_has_its_line_beside_the_failures(registry: Registry) -> None:

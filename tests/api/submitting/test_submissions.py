@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ledger.appending import Submission
 from ledger.checkpoints import parse
 from ledger.errors import LedgerError, LogCorruptedError
 from ledger.events import Event
@@ -243,7 +244,8 @@ def test_what_was_signed_is_remembered_when_the_server_ends(tmp_path: Path) -> N
 
 def test_what_another_process_appends_is_signed_over_soon(tmp_path: Path) -> None:
     with a_registry(tmp_path) as registry:
-        entry = registry.admit(registry.world.citation(ALICE))
+        (appended,) = registry.home.append([Submission(registry.world.citation(ALICE))])
+        entry = appended.entry
         deadline = time.monotonic() + 30
         while (answer := registry.client.get(f"/api/receipts/{entry.event.id_text}")).status_code == 503:
             assert time.monotonic() < deadline, "no checkpoint covers it"
