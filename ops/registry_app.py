@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Final
 
 import api.app  # noqa: F401  (with it, every private table is declared)
@@ -20,14 +21,18 @@ from ledger.errors import VerificationError
 from ops.checkpointing import check_continues, newest
 from ops.home import Home
 from ops.publications import StorePublication
-from ops.sealing import Held, Sealing
+from ops.sealing import FOLLOW_SECONDS, Held, Sealing
 
 _LOG: Final = logging.getLogger(__name__)
 
 
 @contextmanager
-def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
-    """Open what the application of a registry works on; a mirror's application takes no submissions."""
+def composed(home: Home, settings: ApiSettings, follow_seconds: float = FOLLOW_SECONDS) -> Iterator[Parts]:
+    """Open what the application of a registry works on; a mirror's application takes no submissions.
+
+    Args:
+        follow_seconds: how often what was signed is written down, and what others append is signed over.
+    """
     with ExitStack() as cleaning:
         private = open_sqlite(home.settings.private_path)
         cleaning.callback(private.close)
@@ -43,7 +48,7 @@ def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
                 except VerificationError as error:
                     _LOG.error("no checkpoint can be signed: %s", error)
             home.store.learn()
-            cleaning.enter_context(_beside(sealing.follow))
+            cleaning.enter_context(_beside(partial(sealing.follow, follow_seconds)))
             batcher = cleaning.enter_context(Batcher(home.store, home.clock, sealing.key, sealing.committed))
             intake = Intake(home.store, batcher, event_key.signatory, present.noticed)
         yield Parts(
@@ -65,7 +70,7 @@ def composed(home: Home, settings: ApiSettings) -> Iterator[Parts]:
 def _beside(follow: Callable[[threading.Event], None]) -> Iterator[None]:
     """Run a loop in a thread of its own for as long as the block is open."""
     stopped = threading.Event()
-    thread = threading.Thread(target=follow, args=(stopped,), name=f"pith-{follow.__qualname__.lower()}")
+    thread = threading.Thread(target=follow, args=(stopped,), name="pith-sealing")
     thread.start()
     try:
         yield

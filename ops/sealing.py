@@ -73,10 +73,14 @@ class Sealing:
         if sealed.checkpoint is not None:
             self._latest = sealed.checkpoint
 
-    def follow(self, stopped: threading.Event) -> None:
-        """Write down what was signed, and sign over what other processes append too, until told to stop."""
+    def follow(self, seconds: float, stopped: threading.Event) -> None:
+        """Write down what was signed, and sign over what other processes append too, until told to stop.
+
+        Args:
+            seconds: how long to rest between.
+        """
         store = self._home.store
-        while not stopped.wait(FOLLOW_SECONDS):
+        while not stopped.wait(seconds):
             self.remember()
             try:
                 signed = store.checkpoints.newest()

@@ -243,7 +243,10 @@ def test_what_was_signed_is_remembered_when_the_server_ends(tmp_path: Path) -> N
 
 
 def test_what_another_process_appends_is_signed_over_soon(tmp_path: Path) -> None:
-    with a_registry(tmp_path) as registry:
+    world = World()
+    home = a_home(tmp_path, world)
+    newest(home)
+    with serving(home, world, follow_seconds=0.05) as registry:
         (appended,) = registry.home.append([Submission(registry.world.citation(ALICE))])
         entry = appended.entry
         deadline = time.monotonic() + 30
