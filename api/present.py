@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -88,6 +88,14 @@ class Present:
         loop = asyncio.get_running_loop()
         self._loop, self._awake = loop, asyncio.Event()
         looking = ThreadPoolExecutor(1, "pith-present")  # not behind others who wait for a database
+        try:
+            await self._follow(looking)
+        finally:
+            looking.shutdown(wait=False)
+
+    async def _follow(self, looking: Executor) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._awake is not None
         while True:
             try:
                 await loop.run_in_executor(looking, self.look)

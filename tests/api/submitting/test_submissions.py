@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -240,6 +241,36 @@ def test_what_was_signed_is_remembered_when_the_server_ends(tmp_path: Path) -> N
         registry.post(registry.world.citation(ALICE))
         expected = size(registry)
     assert parse(parse_note((tmp_path / "signed").read_bytes()).text).size == expected
+
+
+def test_what_was_signed_is_noted_while_the_server_runs(tmp_path: Path) -> None:
+    world = World()
+    home = a_home(tmp_path, world)
+    with serving(home, world, follow_seconds=0.05) as registry:
+        registry.post(world.citation(ALICE))
+        deadline = time.monotonic() + 30
+        while parse(parse_note(home.settings.signed_path.read_bytes()).text).size < size(registry):
+            assert time.monotonic() < deadline, "the newest checkpoint is not noted"
+            threading.Event().wait(0.02)
+
+
+def test_readers_are_answered_while_forms_wait_for_the_log(tmp_path: Path) -> None:
+    with a_registry(tmp_path) as registry, ThreadPoolExecutor(12) as people:
+        other = sqlite3.connect(registry.home.settings.ledger_path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            form = {"citing": "arxiv:2606.00002", "relationship": "cites"}
+            address = f"{registry.address}/pith/{NUMBER[10:]}/action/citation_signature"
+            posted = [people.submit(httpx.post, address, json=form, timeout=60) for _ in range(12)]
+            while registry.parts.intake is not None and not registry.parts.intake.waiting()[0]:
+                threading.Event().wait(0.02)
+            for path in ("/checkpoint", "/health/ready", "/api/events?limit=1", f"/pith/{NUMBER[10:]}/state.json"):
+                assert registry.client.get(path).status_code == 200
+            assert not any(answer.done() for answer in posted)
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+        assert [answer.result().status_code for answer in posted] == [201] * 12
 
 
 def test_what_another_process_appends_is_signed_over_soon(tmp_path: Path) -> None:
