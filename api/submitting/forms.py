@@ -286,4 +286,13 @@ def _explained(message: str, kind: type[Form]) -> MalformedError:
     if found := _UNKNOWN.search(message):
         name = found[1][:SHOWN]
         return UnknownFieldError(f"there is no field {name}", place=f"{path}.{name}".lstrip("."), cure=cure)
-    return InvalidFieldError(message[:1].lower() + message[1 : 3 * SHOWN], place=path[:SHOWN])
+    message = message[:1].lower() + message[1 : 3 * SHOWN]
+    return InvalidFieldError(message, place=path[:SHOWN], cure=_wanted(kind, path))
+
+
+def _wanted(kind: type[Form], path: str) -> str:
+    """Return what a field takes: its words, where it takes only some."""
+    _, schemas = msgspec.json.schema_components([kind], ref_template="{name}")
+    field = schemas[kind.__name__]["properties"].get(path.partition(".")[0].partition("[")[0], {})
+    words = [word for one in (field, *field.get("anyOf", ())) for word in one.get("enum", ())]
+    return f"give one of {', '.join(words)}" if words else "see /schema for the form of this field"

@@ -15,6 +15,7 @@ from litestar import Request, Response
 from api.front.rates import client_of
 from api.identity.persons import PERSON_HEADER, Person, person_of
 from api.parts import Parts
+from api.reading.names import missing
 from api.submitting import forms, idempotency
 from api.submitting.intake import Answered
 from api.submitting.submissions import answer_of, intake_of, note
@@ -74,7 +75,10 @@ def state(request: Asked, parts: Parts, event_type: str, suffix: str, value: Map
 def _paper(parts: Parts, suffix: str) -> str:
     if parse_suffix(suffix) is None:
         raise NotFoundError(f"{suffix[:80]!r} is the suffix of no Pith Number", cure="give 8 to 26 of its characters")
-    return queries.resolve(parts.projections, suffix).subject
+    try:
+        return queries.resolve(parts.projections, suffix).subject
+    except NotFoundError as error:
+        raise missing(error.message) from None
 
 
 def _repeatable(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ from ledger.errors import (
     MissingFieldError,
     UnknownFieldError,
 )
-from ledger.payloads import PAYLOADS
+from ledger.payloads import PAYLOADS, Relationship
 from tests.builders import HASH, NUMBER, OPENED, SHA256
 
 EVENT: str = f"sha256:{HASH}"
@@ -312,3 +312,10 @@ def test_only_an_event_is_withdrawn() -> None:
 
 def test_a_withdrawal_needs_no_reason() -> None:
     assert payload("withdrawal", target=EVENT) == {}
+
+
+def test_a_word_that_is_none_of_a_fields_is_answered_with_them() -> None:
+    with pytest.raises(InvalidFieldError) as refused:
+        read("citation_signature", {"citing": "arxiv:2606.00002", "relationship": "likes"})
+    assert refused.value.place == "relationship"
+    assert refused.value.cure == f"give one of {', '.join(sorted(get_args(Relationship)))}"
