@@ -44,3 +44,11 @@ class Sealed:
     outcomes: list[Outcome]
     checkpoint: SignedCheckpoint | None = None
     unsigned: VerificationError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanchored:
+    """The first entry that owes an anchor: its position, and when it was received (microseconds)."""
+
+    position: int
+    received_at: int

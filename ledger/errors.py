@@ -8,6 +8,7 @@ about it (`cure`). Errors are told apart by whose fault they are:
   gives the same error.
 * `VerificationError`: something that claims to be proven is not; `step` names the check that failed.
 * `WitnessRefusedError`: whoever asked a witness for a cosignature; each child is one answer of the protocol.
+* `ServiceError`: a service's that the registry asked for something.
 * `StoreError`, `ProjectionError`: ours or the machine's.
 """
 
@@ -288,6 +289,25 @@ class SourceUnreadableError(LedgerError):
     code = "source-unreadable"
     default_cure = "check the address and that it can be reached, then try again"
     retryable = True
+
+
+class ServiceError(LedgerError):
+    """A service of others (a timestamp service, an archive, a node) did not do what it was asked for."""
+
+    code = "service"
+
+
+class ServiceUnavailableError(ServiceError):
+    """It cannot be reached, is overloaded or broken; asking again later can help."""
+
+    code = "service-unavailable"
+    retryable = True
+
+
+class ServiceRefusedError(ServiceError):
+    """It refused, or answered what cannot be used; asking the same again brings the same."""
+
+    code = "service-refused"
 
 
 class VerificationError(LedgerError):

@@ -104,14 +104,43 @@ class TimestampAnchor(Payload, frozen=True):
 
 
 class Location(Payload, frozen=True):
-    kind: Literal["wayback", "memento", "warc", "s3", "swh", "ipfs", "https"]
+    """`holder` is a holder who answers challenges (see `possession`)."""
+
+    kind: Literal["wayback", "memento", "warc", "s3", "swh", "ipfs", "https", "holder"]
     url: Url
 
 
 class Content(Payload, frozen=True):
+    """The bytes of a copy; `chunk_root` is the root of their chunk tree (see `possession`), `cid` of the raw block."""
+
     sha256: Hex64
     bytes: Count
     media_type: Annotated[str, Meta(max_length=100, pattern=r"^[!-~]+/[!-~]+\Z")]
+    chunk_root: Hex64 | Unset = UNSET
+    swhid: Annotated[str, Meta(pattern=r"^swh:1:cnt:[0-9a-f]{40}\Z")] | Unset = UNSET
+    cid: Annotated[str, Meta(pattern=r"^b[a-z2-7]{58}\Z")] | Unset = UNSET
+
+
+class StorageCheck(Payload, frozen=True):
+    """How a checker came to its outcome; `evidence_sha256` is the hash of the service's raw answer."""
+
+    started_at: Time
+    ended_at: Time
+    software: Line
+    final_url: Url | Unset = UNSET
+    http_status: Annotated[int, Meta(ge=100, le=599)] | Unset = UNSET
+    evidence_sha256: Hex64 | Unset = UNSET
+
+
+class Possession(Payload, frozen=True):
+    """A holder's answer to a challenge that nobody could foresee: `checkpoint_root` is this log's at `tree_size`."""
+
+    tree_size: Count
+    checkpoint_root: Hex64
+    holder_key: Hex64
+    chunks: Annotated[list[Count], Meta(min_length=1, max_length=64)]
+    answer_sha256: Hex64
+    signature_b64: Line
 
 
 class StorageAttestation(Payload, frozen=True):
@@ -120,6 +149,8 @@ class StorageAttestation(Payload, frozen=True):
     grade: Literal["claimed", "fetched", "proved"]
     outcome: Literal["stored", "missing", "changed"]
     content: Content | Unset = UNSET
+    check: StorageCheck | Unset = UNSET
+    possession: Possession | Unset = UNSET
 
 
 class AuthorAttestation(Payload, frozen=True):
@@ -258,7 +289,7 @@ class KeyRevoked(Payload, frozen=True):
 
 
 class BitcoinPolicy(Payload, frozen=True):
-    network: Literal["mainnet", "regtest"]
+    network: Literal["mainnet", "regtest", "litecoin-regtest"]
     minimum_work_bits: Annotated[int, Meta(ge=0, le=256)]
     checkpoints: dict[Annotated[str, Meta(pattern=r"^[0-9]{1,9}\Z")], Hex64]
 
@@ -282,7 +313,8 @@ class PolicySet(Payload, frozen=True):
     """Everything a verdict may depend on besides events and keys; a later one replaces it whole.
 
     `timestamp_roots` are DER certificates in base64; `checkers` are key ids of trusted storage checkers
-    (empty: every key registered with that role).
+    (empty: every key registered with that role); `independent_clocks` says how many of them must vouch for
+    something before it is anchored (1 where it is not said).
     """
 
     timestamp_roots: Annotated[list[Base64], Meta(max_length=50)]
@@ -292,6 +324,7 @@ class PolicySet(Payload, frozen=True):
     checkers: Annotated[list[Hex64], Meta(max_length=100)]
     max_event_bytes: Annotated[int, Meta(ge=16_384, le=65_527)]
     skew_seconds: Annotated[int, Meta(ge=0, le=86_400)]
+    independent_clocks: Annotated[int, Meta(ge=1, le=10)] | Unset = UNSET
 
 
 PAYLOADS: Final[dict[str, type[Payload]]] = {

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, delete, insert, select
 
-from ledger.appending import Appended, Clock, Outcome, Sealed, Submission
+from ledger.appending import Appended, Clock, Outcome, Sealed, Submission, Unanchored
 from ledger.checkpoint_store import Checkpoints
 from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
@@ -367,6 +367,30 @@ class Store:
                     if entry.event.subject in found:
                         found[entry.event.subject].append(entry)
         return found
+
+    def of_types(self, types: Sequence[str], start: int, stop: int) -> list[Entry]:
+        """Return the entries of some event types in a range of positions."""
+        statement = select(EVENTS).where(
+            EVENTS.c.position >= start, EVENTS.c.position < stop, EVENTS.c.event_type.in_(types)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(EVENTS.c.position)).all()
+        return [entry_of(row.position, row.received_at, row.event) for row in rows]
+
+    def unanchored(self, anchored_size: int) -> Unanchored | None:
+        """Return since when the log holds what no outside clock vouches for; None where nothing owes an anchor.
+
+        Anchors themselves owe none.
+
+        Args:
+            anchored_size: up to where outside clocks vouch for the log (`Registry.anchored_size`).
+        """
+        statement = select(EVENTS.c.position, EVENTS.c.received_at).where(
+            EVENTS.c.position >= anchored_size, EVENTS.c.event_type != "timestamp_anchor"
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement.order_by(EVENTS.c.position).limit(1)).first()
+        return None if row is None else Unanchored(row.position, row.received_at)
 
     def size_at(self, received_at: int) -> int:
         """Return how many entries the log had at a time (microseconds): those received not later."""

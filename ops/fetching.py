@@ -1,4 +1,4 @@
-"""Fetching small files from an address that need not be friendly: bounded in bytes and in time, whatever it does.
+"""Fetching small answers from an address that need not be friendly: bounded in bytes and in time, whatever it does.
 
 Requests run on an event loop with a thread of its own. There a deadline ends a request wherever it hangs:
 while connecting, between two bytes of a header, or in a body that never ends.
@@ -10,6 +10,7 @@ import asyncio
 import threading
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -31,21 +32,33 @@ _OK: Final = 200
 _GONE: Final = (404, 410)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered: status, headers by lower-case name, and the whole body, unpacked."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Fetching:
-    """GET requests from any thread; redirects are not followed.
+    """Requests from any thread; redirects are not followed.
 
     Args:
         deadline: seconds until a request is given up, however much of the answer is there.
+        transport: takes the place of the network.
     """
 
-    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, deadline: float = DEADLINE_SECONDS, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._deadline = deadline
         self._loop = asyncio.new_event_loop()
         # A daemon: a server that hangs must not keep the process from ending.
         threading.Thread(target=self._loop.run_forever, name="fetching", daemon=True).start()
         timeout = httpx.Timeout(min(SILENCE_SECONDS, deadline))
         limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
-        self._client = httpx.AsyncClient(headers=_HEADERS, timeout=timeout, limits=limits, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            headers=_HEADERS, timeout=timeout, limits=limits, follow_redirects=False, transport=transport
+        )
 
     def get(self, address: str, limit: int, *, anew: bool = False) -> bytes:
         """Return the content at an address.
@@ -58,7 +71,23 @@ class Fetching:
             NotFoundError: there is nothing (404 or 410).
             SourceUnreadableError: it cannot be had, or is longer than that; says why.
         """
-        future = asyncio.run_coroutine_threadsafe(self._get(address, limit, _ANEW if anew else {}), self._loop)
+        answer = self.ask("GET", address, limit, headers=_ANEW if anew else {})
+        _check_status(answer.status, address)
+        return answer.body
+
+    def ask(
+        self, method: str, address: str, limit: int, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """Return what a server answers, whatever its status.
+
+        Args:
+            limit: how many bytes the answer's body can have.
+
+        Raises:
+            SourceUnreadableError: it cannot be had, or is longer than that; says why.
+        """
+        asking = self._ask(method, address, limit, headers or {}, body)
+        future = asyncio.run_coroutine_threadsafe(asking, self._loop)
         try:
             return future.result()
         except TimeoutError:
@@ -69,19 +98,20 @@ class Fetching:
             # Nobody waits any more where the caller was interrupted.
             future.cancel()
 
-    async def _get(self, address: str, limit: int, headers: Mapping[str, str]) -> bytes:
-        async with asyncio.timeout(self._deadline), self._client.stream("GET", address, headers=headers) as response:
-            _check_status(response.status_code, address)
+    async def _ask(self, method: str, address: str, limit: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        request = self._client.stream(method, address, headers=headers, content=body or None)
+        async with asyncio.timeout(self._deadline), request as response:
             encoding = response.headers.get("content-encoding", "identity").strip().lower()
             if encoding not in ("identity", "gzip"):
                 raise SourceUnreadableError(f"it answers in the encoding {encoding[:40]!r}", place=address)
             longest = limit if encoding == "identity" else limit + limit // 1_000 + PACKING_BYTES
-            body = bytearray()
+            received = bytearray()
             async for part in response.aiter_raw():
-                body += part
-                if len(body) > longest:
+                received += part
+                if len(received) > longest:
                     raise _too_long(limit, address)
-        return _unpacked(bytes(body), limit, address) if encoding == "gzip" else bytes(body)
+        content = _unpacked(bytes(received), limit, address) if encoding == "gzip" else bytes(received)
+        return Answer(response.status_code, response.headers, content)
 
 
 def _check_status(status: int, address: str) -> None:

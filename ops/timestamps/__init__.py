@@ -1,0 +1,1 @@
+"""Outside clocks: calendars, timestamp authorities, and the block headers that bear them out."""
