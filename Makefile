@@ -8,9 +8,9 @@ export PITH_DATA
 
 .PHONY: run test check lint format lock bench clean
 
-run: $(VENV)/.run  ## make a demonstration registry, show one record with its proof, then serve it until interrupted
+run: $(VENV)/.run  ## make a demonstration registry, show one record with its proof, then serve it and run its jobs until interrupted
 	@$(BIN)/python -m ops.demonstration
-	@$(BIN)/pith serve --port $(PORT)
+	@$(BIN)/pith serve --work --port $(PORT)
 
 test: $(VENV)/.dev  ## run every test, on all cores
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -50,6 +51,9 @@ class Registry:
     _policies: dict[int, Entry] = field(default_factory=dict)
     _anchors: dict[int, Entry] = field(default_factory=dict)
     _confirmations: dict[tuple[bytes, int | None], Confirmation | AnchorError] = field(default_factory=dict)
+    _by_size: list[tuple[int, int]] = field(default_factory=list)  # (-tree size, position) of each anchor
+    _last: int = -1
+    _deciding: list[Entry] | None = None  # by everything that is known; None where that was not worked out
 
     @classmethod
     def named(cls, name: str) -> Registry:
@@ -63,16 +67,21 @@ class Registry:
     def copy(self) -> Registry:
         """Return a registry that knows the same and learns on its own from here."""
         known = dict(self._policies), dict(self._anchors), dict(self._confirmations)
-        return Registry(self.name, self.keys.copy(), *known)
+        return Registry(self.name, self.keys.copy(), *known, list(self._by_size), self._last, self._deciding)
 
     def add(self, entry: Entry) -> None:
         """Take in an entry of the registry's stream; entries of other subjects are passed over."""
         if entry.event.subject != self.subject:
             return
+        self._last, self._deciding = max(self._last, entry.position), None
         match entry.event.event_type:
             case "policy_set":
                 self._policies[entry.position] = entry
             case "timestamp_anchor":
+                payload: TimestampAnchor = entry.event.payload
+                size = payload.anchored.tree_size
+                if entry.position not in self._anchors and payload.status == "confirmed" and isinstance(size, int):
+                    insort(self._by_size, (-size, entry.position))
                 self._anchors[entry.position] = entry
             case _:
                 self.keys.add(entry)
@@ -110,16 +119,46 @@ class Registry:
             raise known
         return known
 
-    def anchored_size(self, before: int = NOW) -> int:
-        """Return the greatest tree size with a confirmed checkpoint anchor; 0 if there is none."""
-        anchor = self.greatest_anchor(before)
-        return anchor.event.payload.anchored.tree_size if anchor else 0
+    def independent_clocks(self, before: int = NOW) -> int:
+        """Return how many independent clocks must vouch for something before it is anchored."""
+        asked = self.policy(before).independent_clocks
+        return asked if isinstance(asked, int) else 1
 
-    def greatest_anchor(self, before: int = NOW) -> Entry | None:
-        """Return the first of the anchors that confirm the greatest checkpoint; None if none confirms one."""
-        known = [entry for entry in self._anchors.values() if entry.position < before]
-        known.sort(key=lambda entry: (-entry.event.payload.anchored.tree_size, entry.position))
-        return next((entry for entry in known if self.confirmed(entry, before)), None)
+    def anchored_size(self, before: int = NOW) -> int:
+        """Return the greatest tree size that enough independent clocks vouch for; 0 if there is none.
+
+        A clock vouches for a tree and for every earlier state of it.
+        """
+        deciding = self.deciding_anchors(before)
+        size: int = deciding[-1].event.payload.anchored.tree_size if deciding else 0
+        return size
+
+    def stated_size(self) -> int:
+        """Return the greatest tree size that any anchor says is confirmed, whether or not its proof holds."""
+        return -self._by_size[0][0] if self._by_size else 0
+
+    def deciding_anchors(self, before: int = NOW) -> list[Entry]:
+        """Return the anchors from which the anchored size follows, the greatest checkpoint first.
+
+        They are, of as many clocks as policy asks for, each one's first anchor of the greatest checkpoint that it
+        confirms; none at all where there are fewer clocks.
+        """
+        if before > self._last:
+            if self._deciding is None:
+                self._deciding = self._decide(before)
+            return self._deciding
+        return self._decide(before)
+
+    def _decide(self, before: int) -> list[Entry]:
+        needed = self.independent_clocks(before)
+        found: dict[str, Entry] = {}
+        for _, position in self._by_size:
+            entry = self._anchors[position]
+            if position < before and self.confirmed(entry, before):
+                found.setdefault(self.confirmation(entry.event, before).clock, entry)
+                if len(found) == needed:
+                    return list(found.values())
+        return []
 
     def confirmed(self, entry: Entry, before: int = NOW) -> Checkpoint | None:
         """Return the checkpoint of this log that an entry of the stream anchors; None where it confirms none."""

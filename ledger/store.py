@@ -280,10 +280,9 @@ class Store:
 
     def registry(self) -> Registry:
         """Return everything the registry's stream says by now, as an object of the caller's own."""
-        registry = Registry(self.registry_name)
-        for entry in self.of_registry(0, self.head().size):
-            registry.add(entry)
-        return registry
+        with self._known_lock:
+            self._learn()
+            return self._known.copy()
 
     def of_registry(self, start: int, stop: int) -> list[Entry]:
         """Return the entries of the registry's own stream in a range of positions."""

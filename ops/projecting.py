@@ -1,4 +1,4 @@
-"""Keeping the projections at the head of the log while a server runs: a process of its own, started and watched here.
+"""Keeping the projections at the head of the log while a server runs: a process of its own.
 
 Projecting takes as much of a processor as answering does, so it must not share an interpreter with it.
 """
@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Final
 
 from api.front.logs import configure_logging
@@ -19,6 +17,7 @@ from ledger.appending import Clock
 from ledger.database import Database
 from ledger.errors import LedgerError
 from ledger.store import Store
+from ops.beside import end_with_parent, kept_running
 from ops.home import collect_rarely, now, open_home
 from ops.settings import Settings, read_settings
 from projections.runner import Runner
@@ -54,41 +53,15 @@ def project(store: Store, projections: Database, stopped: threading.Event, clock
             runner, seen, pause = Runner(store, projections), -1, AGAIN_SECONDS
 
 
-@contextmanager
-def projecting(settings: Settings) -> Iterator[None]:
+def projecting(settings: Settings) -> AbstractContextManager[None]:
     """Keep a projecting process running for as long as the block is open."""
-    stopped = threading.Event()
-    environment = {**os.environ, "PITH_DATA": str(settings.data.absolute())}
-
-    def keep() -> None:
-        while not stopped.is_set():
-            # Its standard input closes with this process, however that ends: then it ends too.
-            with subprocess.Popen(
-                [sys.executable, "-m", "ops.projecting"], stdin=subprocess.PIPE, env=environment
-            ) as child:
-                while child.poll() is None and not stopped.wait(LOOK_SECONDS):
-                    pass
-                if child.poll() is not None and not stopped.wait(AGAIN_SECONDS):
-                    _LOG.error("the projecting process ended with %s and is started again", child.returncode)
-
-    keeper = threading.Thread(target=keep, name="pith-projecting")
-    keeper.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        keeper.join()
+    return kept_running("projecting", "ops.projecting", (), settings)
 
 
 def main() -> None:
     """Project the log of PITH_DATA until standard input is closed."""
     stopped = threading.Event()
-
-    def end_with_parent() -> None:
-        sys.stdin.buffer.read()
-        stopped.set()
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent(stopped.set)
     os.nice(NICENESS)
     collect_rarely()
     configure_logging(sys.stderr, json=not sys.stderr.isatty())

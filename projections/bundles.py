@@ -40,8 +40,7 @@ def bundle(store: Store, subject: str, stream: Stream | None = None) -> dict[str
     registry = stream.registry
     judged = judged_as_of(store, subject, published.size, registry)
     entries = [judgement.entry for judgement in judged.judgements]
-    # Of the anchors of the log, the greatest decides alone.
-    anchors = [anchor] if (anchor := registry.greatest_anchor(published.size)) else []
+    anchors = registry.deciding_anchors(published.size)
     log_keys = registry.keys.of_role("log", published.size)
     key_events = stream.relied_on([*entries, *anchors], log_keys, published.size)
     key_events = sorted([*key_events, *anchors], key=lambda entry: entry.position)

@@ -54,7 +54,8 @@ def verification_status(judged: Judged, *, anchored_size: int = 0) -> Verificati
         author_attested=bool(weak or strong),
         weak_author_claims=len(weak),
         strong_author_claims=len(strong),
-        externally_anchored=judged.record.position < anchored_size or _own_anchor(judged),
+        externally_anchored=judged.record.position < anchored_size
+        or len(own_anchors(judged)) >= judged.registry.independent_clocks(judged.before),
         storage_verified=_storage_verified(judged),
         citation_signatures=len(
             {
@@ -165,14 +166,15 @@ def _receipt_stands(judged: Judged, found: tuple[Mapping[str, Any], Entry]) -> b
     return not keys.is_cut(key.key_id, entry.position, entry.received_at, judged.before)
 
 
-def _own_anchor(judged: Judged) -> bool:
+def own_anchors(judged: Judged) -> dict[str, Entry]:
+    """Return a paper's own confirmed anchors: the first of each independent clock, by the clock."""
+    found: dict[str, Entry] = {}
     for entry in judged.counted("timestamp_anchor"):
         try:
-            judged.registry.confirmation(entry.event, judged.before)
+            found.setdefault(judged.registry.confirmation(entry.event, judged.before).clock, entry)
         except AnchorError:
-            continue
-        return True
-    return False
+            continue  # pending, or under roots that policy no longer trusts
+    return found
 
 
 def _storage_verified(judged: Judged) -> bool:

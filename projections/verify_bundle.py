@@ -10,6 +10,7 @@ from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
 from ledger.proofs.authority import Authority
 from ledger.proofs.entry_rows import PROOFS, entry_of_row, whole
+from ledger.proofs.outside import outside_word
 from ledger.proofs.sparse import SparseTargets, verify_sparse
 from ledger.proofs.steps import step
 from ledger.proofs.trust import Trust, cosigned, open_questions
@@ -17,7 +18,8 @@ from ledger.proofs.verify_places import verify_places
 from ledger.records import Identity, check_digest, check_record
 from ledger.registry import Registry
 from projections.bundles import MERGE_VERSION, bundle_of
-from projections.judged import judge
+from projections.judged import Judged, judge
+from projections.status import own_anchors
 
 
 def verify_bundle(bundle: Mapping[str, Any], trust: Trust) -> list[str]:
@@ -54,8 +56,9 @@ def verify_bundle(bundle: Mapping[str, Any], trust: Trust) -> list[str]:
         raise VerificationError("checkpoint", f"it covers {opened.checkpoint.size} entries, the bundle {size}")
     done.append(f"checkpoint: signed by the log's key over {size} entries{cosigned(opened, trust)}")
     done += verify_places([*bundle["key_events"], *bundle["events"]], opened.checkpoint, registry, "events")
-    _verify_state(bundle, identity, key_events, registry, targets)
+    judged = _verify_state(bundle, identity, key_events, registry, targets)
     done.append(f"state: status, summary and verdicts follow from these events by {MERGE_VERSION}")
+    done += _outside(judged, trust)
     done.append("open: that nothing else was appended about this paper")
     return done + open_questions(trust)
 
@@ -74,7 +77,7 @@ def _verify_state(
     key_events: list[Entry],
     registry: Registry,
     targets: SparseTargets,
-) -> None:
+) -> Judged:
     with step("state"):
         judged = judge(targets.state(identity.number), registry, whole(bundle["log_size"]))
         if judged is None:
@@ -83,6 +86,21 @@ def _verify_state(
         for name in (*rebuilt, *bundle):
             if name not in rebuilt or _comparable(rebuilt[name]) != _comparable(bundle.get(name)):
                 raise VerificationError("state", "it does not follow from the events", place=name)
+    return judged
+
+
+def _outside(judged: Judged, trust: Trust) -> list[str]:
+    """Say which outside clocks vouch for the record: for its place in the log, and for its hash alone."""
+    registry, found = judged.registry, list[str]()
+    for anchor in registry.deciding_anchors(judged.before):
+        size = anchor.event.payload.anchored.tree_size
+        if judged.record.position < size:
+            what = f"the record stood in the log, among its first {size} entries,"
+            found.append(outside_word(what, anchor, registry.confirmation(anchor.event, judged.before), trust))
+    for anchor in own_anchors(judged).values():
+        confirmed = registry.confirmation(anchor.event, judged.before)
+        found.append(outside_word("the canonical record existed", anchor, confirmed, trust))
+    return found or ["open: no outside clock vouches for this record yet; the times here are the registry's word"]
 
 
 def _comparable(part: Any) -> bytes:

@@ -15,6 +15,7 @@ from ledger.events import Entry
 from ledger.keyring import Registration
 from ledger.log_keys import log_origin
 from ledger.merkle import NodeReader, consistency_proof, inclusion_proof
+from ledger.payloads import TimestampAnchor
 from ledger.proofs.authority import identity
 from ledger.proofs.entry_rows import hashes_to_text, row_of
 from ledger.proofs.paths import Paths
@@ -42,7 +43,7 @@ class Receipts:
         self._node = node
         self._paths = Paths(checkpoint.size, node)
         self._log_keys: list[Registration] = stream.registry.keys.of_role("log", checkpoint.size)
-        self._anchored_size = stream.registry.anchored_size(checkpoint.size)
+        self._anchored_size = stream.registry.stated_size()
         self._rows: dict[int, str] = {}
         self._key_events: dict[str, list[Entry]] = {}
         name = stream.registry.name
@@ -80,13 +81,20 @@ class Receipts:
         return found
 
     def _anchors_over(self, entry: Entry) -> list[Entry]:
-        """Return, for each method, the first confirmed anchor of a checkpoint that covers an entry."""
-        found: dict[str, Entry] = {}
+        """Return, for each independent clock, the first confirmed anchor of a checkpoint that covers an entry."""
+        registry, found, asked = self._stream.registry, dict[str, Entry](), set[str]()
         for other in self._stream.anchors:
-            if other.position < self._size:
-                checkpoint = self._stream.registry.confirmed(other, self._size)
-                if checkpoint and checkpoint.size > entry.position:
-                    found.setdefault(other.event.payload.method, other)
+            payload: TimestampAnchor = other.event.payload
+            # Of one address the first that confirms is enough; a log has thousands of anchors.
+            covers = isinstance(payload.anchored.tree_size, int) and payload.anchored.tree_size > entry.position
+            if (
+                covers
+                and other.position < self._size
+                and payload.service not in asked
+                and registry.confirmed(other, self._size)
+            ):
+                asked.add(payload.service)
+                found.setdefault(registry.confirmation(other.event, self._size).clock, other)
         return list(found.values())
 
     def _row(self, entry: Entry) -> str:

@@ -16,13 +16,15 @@ from ledger.quorum import Policy
 class Trust:
     """Everything may be left out; then a file's own word is taken, and said to be.
 
-    `receipt_keys` are further receipt keys by label (32 raw bytes), `root` an event id (`sha256:…`).
+    `receipt_keys` are further receipt keys by label (32 raw bytes), `root` an event id (`sha256:…`), `headers` the
+    raw headers of Bitcoin blocks by height.
     """
 
     root: str | None = None
     log_key: Verifier | None = None
     policy: Policy | None = None
     receipt_keys: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def witnesses(self) -> tuple[Verifier, ...]:

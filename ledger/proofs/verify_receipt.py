@@ -12,6 +12,7 @@ from ledger.events import Entry, from_value, parse_stored
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.proofs.authority import Authority, authority_of, authority_of_events
 from ledger.proofs.entry_rows import entry_of_row, hashes_of_text, whole
+from ledger.proofs.outside import outside_word
 from ledger.proofs.receipts import VERSION
 from ledger.proofs.sparse import SparseTargets, verify_sparse
 from ledger.proofs.steps import step
@@ -62,7 +63,7 @@ def verify_receipt_file(receipt: Mapping[str, Any], trust: Trust) -> list[str]:
     verify_place(entry, receipt, checkpoint)
     done.append(f"inclusion: the event is leaf {entry.position} of the checkpoint's tree")
     done += verify_places([*receipt["key_events"], *receipt["anchors"]], checkpoint, registry, "events it relies on")
-    done += _verify_anchors(entry, anchors, registry)
+    done += _verify_anchors(entry, anchors, registry, trust)
     if not anchors:
         done.append(f"open: that it was received at {instant(entry.received_at)} is the registry's word")
     return done + open_questions(trust)
@@ -137,7 +138,7 @@ def _verify_event(entry: Entry, registry: Registry) -> None:
         raise VerificationError("key validity", "the key was revoked from an earlier time", place=place)
 
 
-def _verify_anchors(entry: Entry, anchors: list[Entry], registry: Registry) -> list[str]:
+def _verify_anchors(entry: Entry, anchors: list[Entry], registry: Registry, trust: Trust) -> list[str]:
     """Say what outside clocks vouch for: that the entry stood in a tree which existed at some time."""
     done = []
     for anchor in anchors:
@@ -145,9 +146,7 @@ def _verify_anchors(entry: Entry, anchors: list[Entry], registry: Registry) -> l
             earlier, confirmed = registry.anchored(anchor)
             if earlier.size <= entry.position:
                 raise VerificationError("anchor", f"it covers {earlier.size} entries, not position {entry.position}")
-        done.append(
-            f"anchor: it stood in the log by {confirmed.attested_time}, says {confirmed.authority}; {confirmed.trust}"
-        )
+        done.append(outside_word("it stood in the log", anchor, confirmed, trust))
     return done
 
 

@@ -32,6 +32,10 @@ LogKey = Annotated[str | None, typer.Option("--log-key", help="The key that must
 PolicyOption = Annotated[
     Path | None, typer.Option("--policy", help="A file of witnesses and how many must cosign (C2SP tlog-policy).")
 ]
+Headers = Annotated[
+    Path | None,
+    typer.Option("--headers", help="A file of Bitcoin block headers that you trust (JSON: hex by height)."),
+]
 EventArgument = Annotated[str, typer.Argument(help="An event id (sha256:…) or a position.")]
 
 
@@ -145,10 +149,16 @@ def verify(
     root: Root = None,
     log_key: LogKey = None,
     policy: PolicyOption = None,
+    headers: Headers = None,
     json: Json = False,
 ) -> None:
     """Verify a file offline: no network, no database; the first check that fails is named."""
-    trust = Trust(root, log_key_of(log_key), read_policy(policy) if policy else None, keys_of(key))
+    known: dict[int, bytes] = {}
+    if headers:
+        from ops.timestamps.headers import read_headers
+
+        known = read_headers(headers)
+    trust = Trust(root, log_key_of(log_key), read_policy(policy) if policy else None, keys_of(key), known)
     with progress("verifying", 0) as advance:
         checks = verify_path(path, trust, advance)
     if json:

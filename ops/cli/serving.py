@@ -30,6 +30,7 @@ def serve(
     folder: Folder = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 for any.", min=0, max=65535)] = 8080,
+    work: Annotated[bool, typer.Option("--work", help="Run the jobs too, as `pith work` does.")] = False,
     json: Json = False,
 ) -> None:
     """Serve the registry: pages, records, submissions, feed, and its log (C2SP tlog-tiles), until interrupted.
@@ -62,6 +63,7 @@ def serve(
     from api.app import create_app
     from api.following.stream import Streams
     from api.front.logs import configure_logging
+    from ops.beside import kept_running
     from ops.home import collect_rarely
     from ops.projecting import projecting
     from ops.registry_app import composed
@@ -74,6 +76,8 @@ def serve(
             settings = replace(settings, base_url=f"http://{f'[{host}]' if ':' in host else host}:{port}")
         configure_logging(sys.stderr, json=json or not sys.stderr.isatty())
         cleaning.enter_context(projecting(home.settings))
+        if work:
+            cleaning.enter_context(kept_running("working", "ops", ("work", "--with-parent"), home.settings))
         parts = cleaning.enter_context(composed(home, settings))
         collect_rarely()
         streams = Streams(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_real_bitcoin_proof_confirms_with_its_block_header() -> None:
     assert found.attested_time == "2015-05-28T15:41:18Z"
     assert found.authority == "bitcoin mainnet block 358391"
     assert "2^67 hashes" in found.trust and "registry's word" in found.trust
+    assert found.clock == "bitcoin mainnet"
 
 
 def test_checkpoint_takes_the_place_of_the_registrys_word() -> None:
@@ -54,6 +56,7 @@ def test_regtest_proof_confirms_under_a_regtest_rule_and_says_what_that_is_worth
     assert found.attested_time == "2023-11-14T22:13:20Z"
     assert found.authority == "bitcoin regtest block 104"
     assert "nothing about time" in found.trust
+    assert found.clock == "bitcoin regtest"
 
 
 @pytest.mark.parametrize("order", [(MAINNET, REGTEST), (REGTEST, MAINNET)])
@@ -66,6 +69,69 @@ def test_proof_with_several_attestations_of_one_height_confirms_by_the_one_that_
     start = proof[:65]
     stray = bytes.fromhex("ff00 0588960d73d71901 01 68")
     assert confirm_block(start + stray + proof[65:], OTHER, header, 104, (REGTEST,)).authority.endswith("block 104")
+
+
+def test_every_block_of_a_chain_is_the_same_clock() -> None:
+    other_height = 129405
+    headers = json.loads((OTS / "headers.json").read_text())
+    merkle = bytes.fromhex(headers[str(other_height)])[36:68]
+    proof = attested(merkle, BitcoinBlockHeaderAttestation(other_height))
+    other = confirm_block(proof, merkle, bytes.fromhex(headers[str(other_height)]), other_height)
+    assert other.authority != confirm_block().authority and other.clock == confirm_block().clock
+
+
+# Litecoin's toy chain: the same headers, another proof of work.
+
+LITECOIN = BitcoinRules("litecoin-regtest", 0, {})
+# Block 1 of a litecoind in regtest: scrypt meets its target, double SHA-256 does not.
+LITECOIN_HEADER = bytes.fromhex(
+    "00000020f916c456fc51df627885d7d674ed02dc88a225adb3f02ad13eb4938ff3270853"
+    "758590b168f45bb5f6c5123475263bdb572e85548cc62d3f9faeb47f138fde06d710036bffff7f2001000000"
+)
+LITECOIN_ROOT = LITECOIN_HEADER[36:68]
+LITECOIN_PROOF = attested(LITECOIN_ROOT, BitcoinBlockHeaderAttestation(1))
+
+
+@pytest.mark.parametrize("rules", [(LITECOIN,), (MAINNET, REGTEST, LITECOIN), (LITECOIN, REGTEST)])
+def test_litecoin_regtest_header_is_judged_by_scrypt(rules: tuple[BitcoinRules, ...]) -> None:
+    found = confirm_block(LITECOIN_PROOF, LITECOIN_ROOT, LITECOIN_HEADER, 1, rules)
+    assert found.attested_time == "2026-11-22T15:57:11Z"
+    assert found.authority == "bitcoin litecoin-regtest block 1"
+    assert found.clock == "bitcoin litecoin-regtest"
+    assert "nothing about time" in found.trust
+
+
+def test_checkpoint_of_a_litecoin_block_is_its_double_sha256_id() -> None:
+    id = "c372378ae11d916d2ff7594f5e46b5100c6bef08b166457f9f5455ea0e08faad"
+    rules = BitcoinRules("litecoin-regtest", 0, {1: id})
+    confirm_block(LITECOIN_PROOF, LITECOIN_ROOT, LITECOIN_HEADER, 1, (rules,))
+    with pytest.raises(AnchorUntrustedError, match=id):
+        confirm_block(
+            LITECOIN_PROOF, LITECOIN_ROOT, LITECOIN_HEADER, 1, (BitcoinRules(rules.network, 0, {1: "0" * 64}),)
+        )
+
+
+@pytest.mark.parametrize("rules", [(REGTEST,), (MAINNET, REGTEST), (BitcoinRules("mainnet", 0, {}),)])
+def test_litecoin_header_does_no_work_on_a_chain_of_bitcoin(rules: tuple[BitcoinRules, ...]) -> None:
+    with pytest.raises(AnchorUntrustedError, match="own target"):
+        confirm_block(LITECOIN_PROOF, LITECOIN_ROOT, LITECOIN_HEADER, 1, rules)
+
+
+def test_mainnet_header_does_no_work_on_litecoins_chain() -> None:
+    with pytest.raises(AnchorUntrustedError, match="own target"):
+        confirm_block(bitcoin=(LITECOIN,))
+    assert confirm_block(bitcoin=(LITECOIN, MAINNET)).clock == "bitcoin mainnet"
+
+
+def test_changed_litecoin_header_does_not_meet_its_target() -> None:
+    for nonce in range(2, 100):
+        changed = LITECOIN_HEADER[:76] + nonce.to_bytes(4, "little")
+        try:
+            confirm_block(LITECOIN_PROOF, LITECOIN_ROOT, changed, 1, (LITECOIN,))
+        except AnchorUntrustedError as error:
+            assert "own target" in error.message
+            return
+    raise AssertionError("half of all nonces miss a regtest target")
 
 
 # The vectors.

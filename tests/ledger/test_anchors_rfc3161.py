@@ -27,6 +27,7 @@ def test_real_token_confirms_under_its_root() -> None:
     assert found.attested_time == "2025-05-09T11:58:55Z"
     assert found.authority == "rfc3161 CN=sigstore-tsa,O=sigstore.dev, policy 1.3.6.1.4.1.57264.2"
     assert "revocation" in found.trust
+    assert found.clock == f"rfc3161 {hashlib.sha256(ROOT).hexdigest()}"
 
 
 def test_real_token_is_untrusted_without_its_root() -> None:
@@ -39,7 +40,7 @@ def test_real_token_is_untrusted_without_its_root() -> None:
 def test_token_confirms_whatever_other_roots_stand_beside_its_own() -> None:
     mock_root = last_certificate(TSR / "sigstore.mock" / "ts_chain.pem")
     for roots in ([mock_root, ROOT], [ROOT, mock_root], [b"not a certificate", ROOT], [ROOT, ROOT]):
-        confirm_token(TOKEN, HELLO, *roots)
+        assert confirm_token(TOKEN, HELLO, *roots).clock == f"rfc3161 {hashlib.sha256(ROOT).hexdigest()}"
 
 
 def test_token_about_other_content_is_a_mismatch() -> None:
@@ -161,7 +162,34 @@ def test_intermediate_left_out_of_the_reply_may_be_listed_beside_its_root(tmp_pa
     for roots in ([authority.root_der], [authority.intermediate_der]):
         with pytest.raises(AnchorUntrustedError):
             confirm_token(reply, OTHER, *roots)
-    confirm_token(reply, OTHER, authority.root_der, authority.intermediate_der)
+    for roots in (
+        [authority.root_der, authority.intermediate_der],
+        [authority.intermediate_der, ROOT, authority.root_der],
+    ):
+        assert confirm_token(reply, OTHER, *roots).clock == f"rfc3161 {hashlib.sha256(authority.root_der).hexdigest()}"
+
+
+def test_authorities_under_one_root_are_one_clock_and_under_two_are_two(tmp_path: Path) -> None:
+    need_openssl()
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    one, other = (TimestampAuthority(folder) for folder in folders)
+    roots = [one.root_der, other.root_der]
+    found = [confirm_token(reply, OTHER, *roots).clock for reply in (one.stamp(OTHER), one.stamp(OTHER, OTHER_POLICY))]
+    assert found[0] == found[1] != confirm_token(other.stamp(OTHER), OTHER, *roots).clock
+
+
+def test_root_of_the_same_name_is_another_clock(tmp_path: Path) -> None:
+    need_openssl()
+    folders = [tmp_path / name / "same" for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    one, other = (TimestampAuthority(folder) for folder in folders)
+    for roots in ([one.root_der, other.root_der], [other.root_der, one.root_der]):
+        for authority in (one, other):
+            clock = confirm_token(authority.stamp(OTHER), OTHER, *roots).clock
+            assert clock == f"rfc3161 {hashlib.sha256(authority.root_der).hexdigest()}"
 
 
 def test_token_signed_over_sha1_is_untrusted(tmp_path: Path) -> None:
