@@ -46,7 +46,7 @@ def create_app(parts: Parts, streams: Streams | None = None, health: Health | No
     """
     streams = streams or Streams(parts)
     health = health or Health(parts)
-    metrics = Metrics(parts.present)
+    metrics = Metrics(parts.present, parts.clock)
     limits = Limits(parts.settings.rate_limits)
     remembered = Remembered(parts.present)
 

@@ -13,7 +13,7 @@ from litestar.openapi.spec import Example
 
 from api.documented import METHODS, operation
 from api.problems import SECURITY_HEADERS
-from api.readiness import CheckpointAge, Health, Readiness, Reason, Waiting
+from api.readiness import AnchoringAge, CheckpointAge, Health, Readiness, Reason, Waiting
 
 Asked = Request[Any, Any, Any]
 
@@ -31,6 +31,7 @@ _FAILING: Final = Readiness(
     lag=1,
     checkpoint=CheckpointAge(size=508, age_seconds=41.3),
     waiting=Waiting(groups=0, seconds=0.0),
+    anchoring=AnchoringAge(anchored_size=496, unanchored_seconds=1_800.0),
     reasons=[
         Reason(
             reason="projections-stand-still",
@@ -38,6 +39,7 @@ _FAILING: Final = Readiness(
             cure="look for the reason in the server's own log and restart it",
         )
     ],
+    warnings=[],
 )
 
 
@@ -77,6 +79,7 @@ def health_handlers(health: Health) -> list[HTTPRouteHandler]:
         """Answer 200 where the log can be read, its projections follow it and submissions are appended, or else 503.
 
         Reads go on in either case, as far as they can: what was projected stays readable while projections stand still.
+        `warnings` change no status: timestamp services that fail take no registry out of service.
         """
         found = health.readiness()
         status = HTTPStatus.SERVICE_UNAVAILABLE if found.reasons else HTTPStatus.OK

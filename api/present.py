@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from ledger.appending import Unanchored
 from ledger.database import Database
 from ledger.errors import ProjectionBehindError
 from ledger.proofs.stream import Stream
@@ -31,7 +32,8 @@ _LOG: Final = logging.getLogger(__name__)
 class Sight:
     """One look: `size` entries in the log, projected up to `cursor`, outside clocks vouch for `anchored_size`.
 
-    `stream` is the registry's stream up to `size`; it is never changed, only replaced.
+    `stream` is the registry's stream up to `size`; it is never changed, only replaced. `unanchored` is the first entry
+    that owes an anchor; None where none does.
     """
 
     size: int
@@ -39,10 +41,17 @@ class Sight:
     generations: tuple[int, ...]
     anchored_size: int
     stream: Stream
+    unanchored: Unanchored | None = None
 
     @property
     def registry(self) -> Registry:
         return self.stream.registry
+
+    def unanchored_seconds(self, now: int) -> float | None:
+        """Return how long the first entry that owes an anchor has done so at a time (microseconds); None for none."""
+        if self.unanchored is None:
+            return None
+        return round(max(0, now - self.unanchored.received_at) / 1_000_000, 3)
 
 
 class Present:
@@ -57,7 +66,9 @@ class Present:
         size = store.head().size
         stream = Stream.read(store, size)
         cursor, generations = queries.standing(projections)
-        self.sight = Sight(size, min(cursor, size), generations, stream.registry.anchored_size(), stream)
+        anchored_size = stream.registry.anchored_size()
+        unanchored = store.unanchored(anchored_size)
+        self.sight = Sight(size, min(cursor, size), generations, anchored_size, stream, unanchored)
 
     def look(self) -> None:
         """Look at the databases once; raises StoreError."""
@@ -70,7 +81,13 @@ class Present:
         if added := self._store.of_registry(before.size, size):
             stream = stream.grown(added)
             anchored_size = stream.registry.anchored_size()
-        self.sight = Sight(size, cursor, generations, anchored_size, stream)
+        unanchored = before.unanchored
+        if anchored_size != before.anchored_size:
+            unanchored = self._store.unanchored(anchored_size)
+        elif unanchored is None:
+            # What the last look saw owes nothing, so the first that does is past it.
+            unanchored = self._store.unanchored(before.size)
+        self.sight = Sight(size, cursor, generations, anchored_size, stream, unanchored)
 
     def registry_at(self, size: int) -> Registry:
         """Return what the registry's stream says at a size of the log that the newest look may not have reached."""

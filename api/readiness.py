@@ -42,6 +42,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class AnchoringAge(msgspec.Struct, frozen=True, kw_only=True):
+    """Up to how many entries outside clocks vouch for the log, and how many seconds ago the first beyond was received.
+
+    Anchors themselves owe none; `unanchored_seconds` is null where nothing else is beyond.
+    """
+
+    anchored_size: int
+    unanchored_seconds: float | None
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong, and what to do about it."""
 
@@ -54,7 +64,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """How a registry does: `size` entries in the log, projected up to `cursor`; null is what cannot be told.
 
     `lag` is what is between them. `waiting` is null on a mirror, which takes no submissions. `status` is `ready` where
-    there are no `reasons` against it.
+    there are no `reasons` against it; `warnings` are for its operator and take nothing out of service.
     """
 
     status: str
@@ -63,7 +73,9 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     lag: int | None
     checkpoint: CheckpointAge | None
     waiting: Waiting | None
+    anchoring: AnchoringAge
     reasons: list[Reason]
+    warnings: list[Reason]
 
 
 class Standstill:
@@ -136,6 +148,7 @@ class Health:
         waiting = self._waiting()
         if waiting is not None and waiting.seconds >= self._patience:
             reasons.append(_submissions_wait(waiting))
+        anchoring = self._anchoring()
         return Readiness(
             status="failing" if reasons else "ready",
             size=look.size,
@@ -143,7 +156,9 @@ class Health:
             lag=None if look.size is None or look.cursor is None else max(0, look.size - look.cursor),
             checkpoint=self._checkpoint(),
             waiting=waiting,
+            anchoring=anchoring,
             reasons=reasons,
+            warnings=_warnings(anchoring, self._parts.settings.anchor_patience_seconds),
         )
 
     def _look(self) -> _Look:
@@ -184,6 +199,11 @@ class Health:
             return None
         age = max(0, self._parts.clock() - published.signed_at) / 1_000_000
         return CheckpointAge(size=published.size, age_seconds=round(age, 3))
+
+    def _anchoring(self) -> AnchoringAge:
+        sight = self._parts.present.sight
+        seconds = sight.unanchored_seconds(self._parts.clock())
+        return AnchoringAge(anchored_size=sight.anchored_size, unanchored_seconds=seconds)
 
     def _waiting(self) -> Waiting | None:
         if self._parts.intake is None:
@@ -229,6 +249,20 @@ def _reasons(look: _Look, patience: float, sight: int) -> list[Reason]:
             "restart the server",
         )
     return found
+
+
+def _warnings(anchoring: AnchoringAge, patience: float | None) -> list[Reason]:
+    seconds = anchoring.unanchored_seconds
+    if patience is None or seconds is None or seconds < patience:
+        return []
+    return [
+        Reason(
+            reason="unanchored",
+            detail=f"no outside clock vouches for what is past {anchoring.anchored_size} entries, the oldest of it"
+            f" received {seconds:.0f} seconds ago",
+            cure="see with `pith jobs` which timestamp service is waited for, and that `pith work` runs",
+        )
+    ]
 
 
 def _submissions_wait(waiting: Waiting) -> Reason:

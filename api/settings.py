@@ -37,7 +37,10 @@ class ApiSettings:
 
     `base_url` is the public address without a final slash. `rate_limits` says per cost class how many
     requests a minute one client has; empty means no limits. `ssh_key_lists` are addresses with `{user}` in
-    them, by the scheme of the identifier that such a list proves (`github`).
+    them, by the scheme of the identifier that such a list proves (`github`). `stamps` says whether jobs of this
+    registry have records stamped on request. `preserves` are the hosts whose documents they preserve on request (a
+    name, or `*.` and a domain for all below it); none means that they do not. An entry that no outside clock vouches
+    for after `anchor_patience_seconds` is worth a warning; None never warns.
     """
 
     base_url: str
@@ -45,3 +48,6 @@ class ApiSettings:
     openid: OpenIdProvider | None = None
     mail: MailServer | None = None
     ssh_key_lists: Mapping[str, str] = field(default_factory=dict)
+    stamps: bool = False
+    preserves: tuple[str, ...] = ()
+    anchor_patience_seconds: float | None = None

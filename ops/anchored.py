@@ -7,6 +7,8 @@ from typing import Final
 
 from ledger.errors import VerificationError
 from ledger.events import Entry
+from ledger.proofs.outside import outside_word
+from ledger.proofs.trust import Trust
 from ledger.registry import Registry
 
 LIE_CURE: Final = (
@@ -40,3 +42,16 @@ def check_anchored(registry: Registry, stream: Iterable[Entry], root: Callable[[
             )
         count += 1
     return count
+
+
+def outside_words(registry: Registry, before: int, trust: Trust) -> list[str]:
+    """Say which outside clocks vouch for how much of a log below a position, one sentence a clock.
+
+    Raises:
+        VerificationError: step `anchor`; a block is another one in the headers that the reader trusts.
+    """
+    found = []
+    for anchor in registry.deciding_anchors(before):
+        what = f"its first {anchor.event.payload.anchored.tree_size} entries stood in the log"
+        found.append(outside_word(what, anchor, registry.confirmation(anchor.event, before), trust))
+    return found or ["open: no outside clock vouches for this log yet; the times in it are the registry's word"]

@@ -3,6 +3,7 @@
     checkpoint       the published signed note
     pith-log.json    who may sign it, from the root event on
     tile/…           hash tiles; tile/entries/… the entries, 256 to a bundle
+    anchors/…        what outside clocks say of it, as files that their own programs judge (`anchor_files`)
     manifest.json    what the log amounts to: size, root event, state digest
 
 It holds all that a registry publishes and no private texts. The checkpoint is written last.
@@ -21,6 +22,7 @@ from ledger.proofs.authority import identity
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ledger.store import Store
 from ledger.tiles import ENTRIES, tiles_written
+from ops.anchor_files import write_anchor_files
 from ops.whole_files import as_file
 from projections.bundles import MERGE_VERSION
 
@@ -49,6 +51,7 @@ def export(
         path.write_bytes(store.tree.tile(tile, published.size))
         if tile.level == ENTRIES:
             progress(tile.width)
+    write_anchor_files(store, folder, published.size)
     manifest = {
         "export_type": EXPORT_TYPE,
         "export_version": EXPORT_VERSION,

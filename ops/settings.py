@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from api.settings import ApiSettings, MailServer, OpenIdProvider
 from ledger.errors import UsageError
+from ops.services import read_services
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,31}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -30,6 +31,7 @@ class Settings:
     base_url: str
     witness_policy: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
+    services: Path | None = None
 
     @property
     def ledger_path(self) -> Path:
@@ -43,6 +45,16 @@ class Settings:
     def private_path(self) -> Path:
         """What the registry knows about people and must be able to forget; never exported."""
         return self.data / "private.db"
+
+    @property
+    def jobs_path(self) -> Path:
+        """What is owed and who works on it; where it is lost, all of it is found again from the log."""
+        return self.data / "jobs.db"
+
+    @property
+    def services_path(self) -> Path:
+        """The file that names the services of others; without it nobody is asked for anything."""
+        return self.services or self.data / "services.toml"
 
     @property
     def followed_path(self) -> Path:
@@ -65,7 +77,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     `PITH_DATA` is the data folder (default `.pith`), `PITH_BASE_URL` the public address of the registry
     (default `http://127.0.0.1:8080`), `PITH_WITNESS_POLICY` a file (C2SP tlog-policy) that says which witnesses
     must cosign a checkpoint before it is published (default: none), `PITH_TRUSTED_PROXIES` the addresses or networks
-    of web servers in front, which are believed about whom they speak for (default: none).
+    of web servers in front, which are believed about whom they speak for (default: none), `PITH_SERVICES` the file that
+    names the services of others (default: `services.toml` in the data folder, if it is there).
 
     Raises:
         UsageError: a value that cannot be meant.
@@ -83,7 +96,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             cure = "give addresses or networks such as 127.0.0.1 or 10.0.0.0/8, separated by spaces"
             raise UsageError(f"{proxy!r} is no address", place="PITH_TRUSTED_PROXIES", cure=cure) from None
     data = Path(environment.get("PITH_DATA", ".pith"))
-    return Settings(data, base_url, Path(policy) if policy else None, proxies)
+    services = environment.get("PITH_SERVICES")
+    if services and not Path(services).is_file():
+        raise UsageError("there is no such file", place="PITH_SERVICES", cure="give the path of services.toml")
+    return Settings(
+        data, base_url, Path(policy) if policy else None, proxies, services=Path(services) if services else None
+    )
 
 
 def api_settings(settings: Settings, environment: Mapping[str, str]) -> ApiSettings:
@@ -94,17 +112,23 @@ def api_settings(settings: Settings, environment: Mapping[str, str]) -> ApiSetti
     `PITH_SMTP_PASSWORD` and `PITH_SMTP_STARTTLS` (`yes`) say where letters are handed in. `PITH_SSH_KEY_LISTS` holds
     `SCHEME=ADDRESS` pairs with `{user}` in each address, separated by spaces. `PITH_RATE_LIMITS` holds `CLASS=NUMBER`
     pairs: requests a minute for one client, in place of the default (`RATE_LIMITS`); 0 is no limit. A secret may stand
-    in a file instead: `PITH_OPENID_CLIENT_SECRET_FILE`, `PITH_SMTP_PASSWORD_FILE`.
+    in a file instead: `PITH_OPENID_CLIENT_SECRET_FILE`, `PITH_SMTP_PASSWORD_FILE`. What the jobs do on request follows
+    from the file of services.
 
     Raises:
         UsageError: a value that cannot be meant, named by its variable and never repeated where it is secret.
     """
+    services = read_services(settings.services_path, environment)
+    anchoring, storing = services.anchoring, services.storing
     return ApiSettings(
         base_url=settings.base_url,
         rate_limits=_rate_limits(environment.get("PITH_RATE_LIMITS", "")),
         openid=_openid(environment),
         mail=_mail(environment),
         ssh_key_lists=_ssh_key_lists(environment.get("PITH_SSH_KEY_LISTS", "")),
+        stamps=bool(anchoring.clocks),
+        preserves=services.fetched.hosts if storing.archives or storing.buckets else (),
+        anchor_patience_seconds=float(anchoring.patience_seconds) if anchoring.clocks else None,
     )
 
 

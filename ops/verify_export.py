@@ -23,7 +23,9 @@ from ledger.store import Store, create_log
 from ledger.subjects import registry_subject
 from ledger.tiles import parse_tile_path, width_of
 from ledger.verified_tiles import VerifiedTiles
-from ops.anchored import check_anchored
+from ops.anchor_files import FOLDER as ANCHORS
+from ops.anchor_files import check_anchor_files
+from ops.anchored import check_anchored, outside_words
 from ops.copying import Progress, copy
 from ops.export import EXPORT_TYPE, EXPORT_VERSION, MANIFEST_PATH
 from ops.importers.strict import decode_object
@@ -66,6 +68,8 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
             store.checkpoints.adopt(opened, now=0)
             if msgspec.to_builtins(identity(store)) != stated:
                 raise VerificationError("root", "it is not what the log says of its keys", place=IDENTITY_PATH)
+            vouched = outside_words(registry, size, trust)
+            files = check_anchor_files(store, folder, size)
             digest = replay(store, size, Path(scratch))
         finally:
             database.close()
@@ -76,6 +80,8 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
         f"checkpoint: signed by the log's key over {size} entries{cosigners}",
         f"tiles: all of them lead to its root {opened.checkpoint.root.hex()}",
         f"entries: {size} in order, each is the leaf it should be, each signature holds, each was admissible",
+        *vouched,
+        *files,
         f"state: replaying gives {digest}, as stated",
     ]
 
@@ -98,8 +104,8 @@ def _check_files(folder: Path, size: int) -> None:
 
 
 def _belongs(name: str, size: int) -> bool:
-    if name in (IDENTITY_PATH, MANIFEST_PATH, CHECKPOINT_PATH):
-        return True
+    if name in (IDENTITY_PATH, MANIFEST_PATH, CHECKPOINT_PATH) or name.startswith(f"{ANCHORS}/"):
+        return True  # which of the latter belong here, the log tells
     try:
         tile = parse_tile_path(name)
     except NotFoundError:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import and_, func, select
 
 from api.parts import Parts
-from api.readiness import CheckpointAge, Health, Reason, Waiting
+from api.readiness import AnchoringAge, CheckpointAge, Health, Reason, Waiting
 from ledger.errors import KeyNotValidError
 from ledger.keyring import NOW, Registration
 from ledger.keys import Role
@@ -48,10 +48,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     lag: int | None
     checkpoint: CheckpointAge | None
     waiting: Waiting | None
+    anchoring: AnchoringAge
     held: int
     projections: list[ProjectionStatus]
     keys: list[KeyStatus]
     reasons: list[Reason]
+    warnings: list[Reason]
 
 
 def status_of_registry(parts: Parts, health: Health) -> Status:
@@ -66,10 +68,12 @@ def status_of_registry(parts: Parts, health: Health) -> Status:
         lag=readiness.lag,
         checkpoint=readiness.checkpoint,
         waiting=readiness.waiting,
+        anchoring=readiness.anchoring,
         held=held,
         projections=projections,
         keys=[_key(registry, key, now) for role in WATCHED for key in registry.keys.of_role(role)],
         reasons=readiness.reasons,
+        warnings=readiness.warnings,
     )
 
 

@@ -19,6 +19,7 @@ from api.front.current import exchange_of
 from api.front.rates import COST_CLASSES
 from api.present import Present
 from api.problems import SECURITY_HEADERS
+from ledger.appending import Clock
 from ledger.errors import LedgerError
 
 APPENDED: Final = "appended"
@@ -31,9 +32,13 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 
 class Metrics:
-    """The figures of one application."""
+    """The figures of one application.
 
-    def __init__(self, present: Present) -> None:
+    Args:
+        clock: returns now, in microseconds.
+    """
+
+    def __init__(self, present: Present, clock: Clock) -> None:
         self.registry: Final = CollectorRegistry()
         self._seconds = Histogram(
             "pith_http_request_seconds",
@@ -65,6 +70,11 @@ class Metrics:
                 "pith_log_anchored_entries",
                 "Entries that an outside clock vouches for",
                 lambda: present.sight.anchored_size,
+            ),
+            (
+                "pith_log_unanchored_seconds",
+                "Since when an entry waits for an outside clock to vouch for it; 0 where none does",
+                lambda: present.sight.unanchored_seconds(clock()) or 0.0,
             ),
             ("pith_projection_cursor", "Entries that the projections have read", lambda: present.sight.cursor),
             ("pith_projection_lag", "Entries that they have not", lambda: present.sight.size - present.sight.cursor),

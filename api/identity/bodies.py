@@ -38,10 +38,18 @@ def read_body(raw: bytes, kind: type[_T]) -> _T:
         ) from None
 
 
-def taking(kind: type[msgspec.Struct], example: dict[str, Any]) -> type[Operation]:
-    """Return the OpenAPI operation of a handler that reads its body itself, with the body's schema and an example."""
-    _, found = msgspec.json.schema_components([kind], ref_template="{name}")
-    schema = _inlined(found[kind.__name__], found)
+def taking(
+    kind: type[msgspec.Struct], example: dict[str, Any], other: type[msgspec.Struct] | None = None
+) -> type[Operation]:
+    """Return the OpenAPI operation of a handler that reads its body itself, with the body's schema and an example.
+
+    Args:
+        other: what the body may be instead.
+    """
+    kinds = [kind] if other is None else [kind, other]
+    _, found = msgspec.json.schema_components(kinds, ref_template="{name}")
+    schemas = [_inlined(found[each.__name__], found) for each in kinds]
+    schema = schemas[0] if other is None else {"anyOf": schemas}
 
     class Taking(Operation):
         def to_schema(self) -> dict[str, Any]:

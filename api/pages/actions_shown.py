@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from api import addresses
+from api.settings import ApiSettings
 from api.submitting import actions
 
 JSON_HEADER: Final = "-H 'content-type: application/json'"
+MAX_HOSTS: Final = 5
 OF_FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "timestamp_anchor": {"proof_b64": "base64 < record.ots | tr -d '\\n'"}
 }
@@ -19,20 +21,45 @@ OF_FILES: Final[Mapping[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One attestation: in a few words, its event type, and the command that sends an example."""
+    """One attestation: in a few words, its event type, and the command that sends an example.
+
+    `request` is the command that asks the registry to see to it instead, and `request_title` says so in a few words;
+    both are "" where it does not offer that.
+    """
 
     title: str
     event_type: str
     command: str
+    request_title: str = ""
+    request: str = ""
 
 
-def examples(suffix: str, base_url: str) -> list[Action]:
+def examples(suffix: str, base_url: str, settings: ApiSettings) -> list[Action]:
     """Return how each of the five attestations about a paper is sent as a form."""
-    page = addresses.links(suffix, base_url)["html"]
+    page, requests = addresses.links(suffix, base_url)["html"], _requests(settings)
     found = []
     for event_type in addresses.ACTIONS.values():
-        title, example = actions.ACTIONS[event_type]
-        found.append(Action(title, event_type, _command(event_type, example, f"{page}/action/{event_type}")))
+        (title, example), address = actions.ACTIONS[event_type], f"{page}/action/{event_type}"
+        request_title, request = "", ""
+        if event_type in requests:
+            request_title, body = requests[event_type]
+            request = _command(event_type, body, address)
+        found.append(Action(title, event_type, _command(event_type, example, address), request_title, request))
+    return found
+
+
+def _requests(settings: ApiSettings) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return what this registry sees to when it is asked, in a few words, and what it is asked with."""
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    if settings.stamps:
+        found["timestamp_anchor"] = ("Ask this registry to stamp it now", {})
+    if settings.preserves:
+        host = settings.preserves[0].replace("*.", "www.")
+        hosts = ", ".join(settings.preserves[:MAX_HOSTS]) + (", …" if len(settings.preserves) > MAX_HOSTS else "")
+        found["storage_attestation"] = (
+            f"Ask this registry to keep a copy; it fetches from {hosts}",
+            {"url": f"https://{host}/paper.pdf"},
+        )
     return found
 
 
@@ -48,6 +75,8 @@ def signed(suffix: str, base_url: str) -> str:
 def _command(event_type: str, example: Mapping[str, Any], address: str) -> str:
     body = json.dumps(example)
     for field, command in OF_FILES.get(event_type, {}).items():
+        if field not in example:
+            continue
         # Within single quotes the shell expands nothing: this value steps out of them and back.
         body = body.replace(json.dumps(example[field]), f'"\'"$({command})"\'"')
     return f"curl {JSON_HEADER} \\\n  -d '{body}' \\\n  {address}"

@@ -69,7 +69,8 @@ its salted commitment, and the text goes beside it as a *disclosure*, which can 
 `POST /api/events` takes one signed event, or up to a thousand as JSON lines, and answers once they are on the disk:
 with the position in the log and the time it was received. The same event again is the same entry, so repeat a request
 whose answer was lost. Without a key, send a form to `/pith/{suffix}/action/…`: the registry signs that somebody said
-so, and holds it for a moderator.
+so, and holds it for a moderator. Where it offers that, an empty form asks it to stamp the record (`timestamp_anchor`),
+and an address alone to keep a copy (`storage_attestation`).
 
 ### Verify
 

@@ -205,8 +205,14 @@ def _summary(kind: str, payload: Mapping[str, Any], target: str) -> str:
     match kind:
         case "timestamp_anchor":
             when = f": it was there by {payload['attested_time']}" if "attested_time" in payload else ""
-            method = wording.METHODS[payload["method"]]
-            return f"{method} over the {payload['anchored']['what']}, {payload['status']}{when}"
+            block = f", in block {payload['height']}" if "height" in payload else ""
+            method = f"{wording.METHODS[payload['method']]} over the {payload['anchored']['what']}"
+            match payload["status"]:
+                case "pending":
+                    return f"{method}, promised by {payload['service']}"
+                case "failed":
+                    return f"{method}, promised by {payload['service']}, came to nothing"
+            return f"{method}, confirmed{block}{when}"
         case "storage_attestation":
             outcome, grade = wording.OUTCOMES[payload["outcome"]], wording.GRADES[payload["grade"]]
             return f"A check at {payload['location']['url']} {outcome} ({grade})"

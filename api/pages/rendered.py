@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from api.addresses import links
-from api.pages import record_view
+from api.pages import outside, record_view, wording
 from api.pages.actions_shown import examples, signed
 from api.pages.jinja import render
 from api.pages.record_view import Texts
@@ -95,9 +95,13 @@ def record_page(parts: Parts, document: Document, citations: tuple[list[Citation
         metadata=found["canonical_record"]["metadata"],
         source_address=record_view.source_address(found["source"]),
         holdings=record_view.holdings(status),
+        clocks=outside.clocks(parts.store, parts.present.sight.stream, _position(parts, number), found["events"]),
+        copies=outside.copies(found["events"]),
+        words=wording,
         differing=record_view.differing(status, found.get("source_status")),
         rungs=record_view.rungs(found["attestation_state"]),
         events=events,
+        shown={event.position for event in events},
         earlier=len(found["events"]) - len(events),
         positions={event["event_id"]: event["position"] for event in found["events"]},
         incoming=[_cited(citation, citation.citing, titles) for citation in incoming],
@@ -108,7 +112,7 @@ def record_page(parts: Parts, document: Document, citations: tuple[list[Citation
         receipt=list(record_view.facts(found["receipt"])),
         links=links(suffix, base_url),
         paths=links(suffix, ""),
-        actions=examples(suffix, base_url),
+        actions=examples(suffix, base_url, parts.settings),
         signing=signed(suffix, base_url),
         root=_root(parts),
         linked_data=linked(found, base_url),
@@ -147,6 +151,7 @@ def about_page(parts: Parts) -> bytes:
         registry=parts.store.registry_name,
         base_url=parts.settings.base_url,
         proofs=list(PROOFS.values()),
+        grades=wording.GRADES_MEAN,
         root=_root(parts),
     )
 
@@ -178,6 +183,14 @@ def error_page(status: HTTPStatus, title: str, detail: str, choices: Sequence[st
 def schema_page(title: str) -> bytes:
     """Return the page on which Swagger UI shows the API's description; it needs `SCHEMA_POLICY`."""
     return render("schema.html", registry="", title=title)
+
+
+def _position(parts: Parts, number: str) -> int:
+    """Return where a paper's record stands in the log; raises NotFoundError."""
+    found = queries.stored(parts.projections, number[10:])
+    if found is None:
+        raise NotFoundError(f"there is no record of {number}")
+    return found.position
 
 
 def _root(parts: Parts) -> str:

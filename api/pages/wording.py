@@ -29,14 +29,14 @@ PROOFS: Final[Mapping[str, Proof]] = {
     ),
     "externally_anchored": Proof(
         "Timestamp",
-        "An outside clock vouches that the record, or a state of the log that holds it, existed by a certain time; "
-        "the proof is checked offline.",
+        "Outside clocks, as many as the registry's policy asks for, vouch that the record, or a state of the log that "
+        "holds it, existed by a certain time; the proofs are checked offline. They do not say since when.",
         "for Bitcoin, that the block header is in the chain, which any node tells; for RFC 3161, the time authority",
     ),
     "storage_verified": Proof(
         "Storage",
-        "In some archive, a registered storage checker fetched the bytes, and its newest check there says they are "
-        "stored.",
+        "In some archive, a registered storage checker fetched the bytes, or had the holder prove them, and its newest "
+        "check there says they are stored. It does not say that they will be tomorrow.",
         "the checker, who is named",
     ),
     "strong_author_claims": Proof(
@@ -157,7 +157,35 @@ METHODS: Final[Mapping[str, str]] = {
 GRADES: Final[Mapping[str, str]] = {
     "claimed": "by the signer's own word",
     "fetched": "the checker fetched the bytes",
-    "proved": "the checker has a proof",
+    "proved": "the holder answered a challenge",
+}
+
+GRADES_MEAN: Final[Mapping[str, str]] = {
+    "claimed": "Somebody says so, or an archive's own answer does. Nobody here has looked, and it counts for nothing.",
+    "fetched": "A named checker fetched the bytes from there at that time and computed their hash.",
+    "proved": "The holder was sent a challenge that nobody could foresee, and answered with parts of the bytes, which "
+    "a named checker compared with what was deposited.",
+}
+
+ARCHIVES: Final[Mapping[str, str]] = {
+    "wayback": "Wayback Machine",
+    "memento": "web archive",
+    "warc": "WARC file",
+    "s3": "object store",
+    "swh": "Software Heritage",
+    "ipfs": "IPFS",
+    "https": "web server",
+    "holder": "holder who answers challenges",
+}
+"""Where a copy lies, by `location.kind`."""
+
+LOOKS: Final[Mapping[str, str]] = {"stored": "there", "missing": "not there", "changed": "something else there"}
+
+CLOCKS: Final[Mapping[str, str]] = {
+    "confirmed": "confirmed",
+    "untrusted": "not accepted",
+    "pending": "promised",
+    "failed": "came to nothing",
 }
 
 REPLICATIONS: Final[Mapping[str, str]] = {

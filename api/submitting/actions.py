@@ -1,7 +1,8 @@
 """`POST /pith/{suffix}/action/…`: statements about one paper, as signed events or as plain forms.
 
 Whoever has a key sends a signed event, as to `/api/events`. Whoever has none sends a form: the registry signs it on
-their behalf, and it is held until a moderator has looked at it. Bodies are `application/json` and nothing else, which
+their behalf, and it is held until a moderator has looked at it. A form that leaves the proof out asks the registry to
+see to it (`requesting`). Bodies are `application/json` and nothing else, which
 no page of another site can send without asking first (Fetch Standard, CORS-preflight), and asking is not granted.
 """
 
@@ -25,7 +26,8 @@ from api.identity.bodies import taking
 from api.identity.persons import PERSON_HEADER
 from api.parts import Parts
 from api.problems import PROBLEM_TYPE, UnsupportedMediaError
-from api.submitting import forms, idempotency
+from api.submitting import forms, idempotency, requesting
+from api.submitting.requesting import RequestAnswer
 from api.submitting.stating import state
 from api.submitting.submissions import MAX_LINE_BYTES, intake_of, submission_of, submit_one
 from ledger import canonical
@@ -119,8 +121,22 @@ def check_json(request: Asked) -> None:
         raise UnsupportedMediaError(f"{kind[:80] or 'no content type'} is not read here", cure=f"send {JSON}")
 
 
+_ASKED: Final = (
+    "It is done by the registry's jobs (202) where this registry offers it, else refused (501); the same request again "
+    "is the same while it is open. A timestamp that is promised or there already is answered with 200."
+)
+_EITHER: Final[Any] = ActionAnswer | RequestAnswer
+_ACCEPTED: Final = {
+    HTTPStatus.ACCEPTED.value: ResponseSpec(
+        RequestAnswer, generate_examples=False, description="The registry's jobs will do it."
+    )
+}
+
+
 def _handler(parts: Parts, event_type: str) -> HTTPRouteHandler:
     summary, example = ACTIONS[event_type]
+    wanted = requesting.REQUESTS.get(event_type)
+    instead = f"\n\n{wanted.__doc__} {_ASKED}" if wanted else ""
 
     @post(
         f"/pith/{{suffix:str}}/action/{event_type}",
@@ -130,17 +146,21 @@ def _handler(parts: Parts, event_type: str) -> HTTPRouteHandler:
             f"{forms.FORMS[event_type].__doc__}\n\nTakes this form, or a signed `{event_type}` event about the paper "
             "(the event itself, or `{event, disclosures}`) as `/api/events` does. The answer to a form says what "
             "became of it and gives an anonymous sender the secret by which they can act again."
+            f"{instead}"
         ),
         operation_id=f"act{event_type.title().replace('_', '')}",
         tags=["actions"],
-        operation_class=taking(forms.FORMS[event_type], example),
+        operation_class=taking(forms.FORMS[event_type], example, wanted),
         responses={
             HTTPStatus.CREATED.value: ResponseSpec(
                 ActionAnswer, generate_examples=False, description="It is in the log, durably."
             ),
             HTTPStatus.OK.value: ResponseSpec(
-                ActionAnswer, generate_examples=False, description="The log had this very event already."
+                _EITHER if wanted else ActionAnswer,
+                generate_examples=False,
+                description="The log had this very event already" + (", or what is asked for." if wanted else "."),
             ),
+            **(_ACCEPTED if wanted else {}),
             **refusals(
                 HTTPStatus.BAD_REQUEST,
                 HTTPStatus.FORBIDDEN,
@@ -149,6 +169,7 @@ def _handler(parts: Parts, event_type: str) -> HTTPRouteHandler:
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 HTTPStatus.NOT_IMPLEMENTED,
+                *((HTTPStatus.SERVICE_UNAVAILABLE,) if wanted else ()),
             ),
         },
     )
@@ -181,6 +202,8 @@ def _handler(parts: Parts, event_type: str) -> HTTPRouteHandler:
         value = _decoded(body)
         if "schema" in value or "event" in value:
             return await submit_one(request, parts, _signed(event_type, suffix, body))
+        if (asked := requesting.wanted_in(event_type, value)) is not None:
+            return await asyncio.to_thread(requesting.take, request, parts, suffix, asked)
         return await asyncio.to_thread(state, request, parts, event_type, suffix, value)
 
     return act

@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, Connection, LargeBinary, delete, insert, select, update
+from sqlalchemy import Column, Connection, LargeBinary, Row, delete, insert, select, update
 from sqlmodel import Field
 
 from api.private import PrivateTable, derive
@@ -43,7 +43,10 @@ class KeyReusedError(RefusedError):
 
 
 class KeptRow(PrivateTable, table=True):
-    """What a key stands for: the signed event, and the salts of its private texts as JSON ({path: salt})."""
+    """What a key stands for: the signed event, and the salts of its private texts as JSON ({path: salt}).
+
+    `event` is empty where the request makes none (`reserve`).
+    """
 
     __tablename__ = "idempotency_keys"
 
@@ -126,6 +129,22 @@ def keep(private: Database, attempt: Attempt, event: Event, disclosures: Mapping
     return Kept(event, salts)
 
 
+def reserve(private: Database, attempt: Attempt, now: int) -> None:
+    """Let a key stand for a request that is the same by itself when it is repeated, and so needs nothing kept.
+
+    Args:
+        now: microseconds since 1970.
+
+    Raises:
+        KeyReusedError: it stands for another body.
+    """
+    with private.write() as connection:
+        connection.execute(delete(KEPT).where(KEPT.c.made_at <= now - REMEMBERED))
+        if _row(connection, attempt, now) is None:
+            row = {"scope": attempt.scope, "body": attempt.body, "event": b"", "salts": b"{}", "made_at": now}
+            connection.execute(insert(KEPT).values(**row))
+
+
 def settle(private: Database, attempt: Attempt) -> None:
     """Forget the salts of an event that the log has taken: a redaction must find them in one place only."""
     with private.write() as connection:
@@ -139,9 +158,14 @@ def forget(private: Database, attempt: Attempt, event: Event) -> None:
 
 
 def _find(connection: Connection, attempt: Attempt, now: int) -> Kept | None:
+    row = _row(connection, attempt, now)
+    return None if row is None else Kept(parse_stored(row.event), msgspec.json.decode(row.salts, type=dict[str, str]))
+
+
+def _row(connection: Connection, attempt: Attempt, now: int) -> Row[Any] | None:
     row = connection.execute(select(KEPT).where(KEPT.c.scope == attempt.scope)).first()
     if row is None or row.made_at <= now - REMEMBERED:
         return None
     if row.body != attempt.body:
         raise KeyReusedError("this key was sent with another body", place=HEADER)
-    return Kept(parse_stored(row.event), msgspec.json.decode(row.salts, type=dict[str, str]))
+    return row

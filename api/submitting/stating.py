@@ -54,7 +54,7 @@ def state(request: Asked, parts: Parts, event_type: str, suffix: str, value: Map
         SubmissionError: why it is refused, with the form's field.
         RefusedError: the asker is not let in, or the key was sent with another form.
     """
-    subject = _paper(parts, suffix)
+    subject = paper_of(parts, suffix)
     form = forms.read(event_type, value)
     key = idempotency.read_key(request.headers.getall(idempotency.HEADER, []))
     try:
@@ -72,7 +72,12 @@ def state(request: Asked, parts: Parts, event_type: str, suffix: str, value: Map
     return _answer(parts, answered, person)
 
 
-def _paper(parts: Parts, suffix: str) -> str:
+def paper_of(parts: Parts, suffix: str) -> str:
+    """Return the Pith Number of the paper with a suffix, or with one that begins so.
+
+    Raises:
+        NotFoundError, AmbiguousError: it is that of no paper, or begins several.
+    """
     if parse_suffix(suffix) is None:
         raise NotFoundError(f"{suffix[:80]!r} is the suffix of no Pith Number", cure="give 8 to 26 of its characters")
     try:
@@ -85,10 +90,7 @@ def _repeatable(
     request: Asked, parts: Parts, key: str, event_type: str, subject: str, form: forms.Form
 ) -> tuple[Person, Answered]:
     """Append what a key stands for: the event of an earlier request with this very form, else a new one."""
-    path, body, client = f"{subject}/{event_type}", msgspec.json.encode(form), client_of(request.scope["client"])
-    person = person_of(request, parts, msgspec.json.encode([key, client, path, body.decode()]).decode())
-    asker = f"{person.kind} {person.subject}" if person.secret is None else f"client {client}"
-    attempt = idempotency.Attempt.of(parts.private, key, asker, path, body)
+    person, attempt = _attempt(request, parts, key, subject, event_type, msgspec.json.encode(form))
     kept = idempotency.known(parts.private, attempt, parts.clock())
     if kept is None:
         made = _sign(parts, person, event_type, subject, form)
@@ -101,6 +103,24 @@ def _repeatable(
         raise
     idempotency.settle(parts.private, attempt)
     return person, answered
+
+
+def attempt_of(
+    request: Asked, parts: Parts, key: str | None, subject: str, event_type: str, body: bytes
+) -> tuple[Person, idempotency.Attempt | None]:
+    """Return who asks, and under a key also what is attempted; raises as `person_of` does."""
+    if key is None:
+        return person_of(request, parts), None
+    return _attempt(request, parts, key, subject, event_type, body)
+
+
+def _attempt(
+    request: Asked, parts: Parts, key: str, subject: str, event_type: str, body: bytes
+) -> tuple[Person, idempotency.Attempt]:
+    path, client = f"{subject}/{event_type}", client_of(request.scope["client"])
+    person = person_of(request, parts, msgspec.json.encode([key, client, path, body.decode()]).decode())
+    asker = f"{person.kind} {person.subject}" if person.secret is None else f"client {client}"
+    return person, idempotency.Attempt.of(parts.private, key, asker, path, body)
 
 
 def _sign(parts: Parts, person: Person, event_type: str, subject: str, form: forms.Form) -> Submission:

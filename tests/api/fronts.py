@@ -59,7 +59,7 @@ def fronted(
         exception_handlers=HANDLERS,
         request_max_body_size=MAX_BODY_BYTES,
     )
-    metrics = Metrics(registry.parts.present)
+    metrics = Metrics(registry.parts.present, registry.parts.clock)
     clock = {"monotonic": options["monotonic"]} if "monotonic" in options else {}
     app.asgi_handler = Front(app.asgi_handler, Limits(limits or {}, **clock), metrics, os.urandom, **options)
     with listening(app) as address:

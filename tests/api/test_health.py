@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,16 @@ from api.parts import Parts
 from api.readiness import Health, Standstill
 from api.settings import ApiSettings
 from ledger.appending import Submission
-from ops.home import Home, now
+from ops.checkpointing import newest
+from ops.home import Home, now, open_home
 from ops.projecting import project
 from ops.registry_app import composed
+from ops.settings import Settings
 from tests.api.registry import BASE_URL, Registry, a_home
 from tests.api.streaming import reached
 from tests.builders import ALICE, World
+from tests.logs import Ticking
+from tests.projections.papers import confirmed_checkpoint, regtest_policy
 from tests.witnesses import served
 
 PATIENCE = 0.2
@@ -100,6 +105,7 @@ def test_a_registry_that_keeps_up_is_ready(registry: Registry) -> None:
     size = registry.home.store.head().size
     found = answer.json()
     age = found["checkpoint"].pop("age_seconds")
+    unanchored = found["anchoring"].pop("unanchored_seconds")
     assert answer.status_code == 200
     assert found == {
         "status": "ready",
@@ -108,9 +114,11 @@ def test_a_registry_that_keeps_up_is_ready(registry: Registry) -> None:
         "lag": 0,
         "checkpoint": {"size": size},
         "waiting": {"groups": 0, "seconds": 0.0},
+        "anchoring": {"anchored_size": 0},
         "reasons": [],
+        "warnings": [],
     }
-    assert age >= 0
+    assert age >= 0 and unanchored >= 0
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
@@ -130,6 +138,81 @@ def test_head_answers_the_same_without_words(registry: Registry, path: str) -> N
 def test_health_is_only_read(registry: Registry, path: str) -> None:
     answer = registry.client.post(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+# Outside clocks.
+
+
+@contextmanager
+def a_waiting(folder: Path, patience: float | None) -> Iterator[tuple[Watched, Ticking]]:
+    """Serve a registry whose clock the test holds, and whose operator waits so many seconds for an anchor."""
+    home, clock = a_home(folder, World()), Ticking("2026-07-01T00:00:00Z")
+    home.close()
+    home = dataclasses.replace(open_home(Settings(folder, BASE_URL)), clock=clock)
+    clock.now = now()
+    settings = ApiSettings(BASE_URL, anchor_patience_seconds=patience)
+    with (
+        closing(home),
+        composed(home, settings) as parts,
+        served(create_app(parts)) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        yield Watched(home, parts, client), clock
+
+
+def anchored(watched: Watched) -> int:
+    """Anchor all that the log holds; return how many entries that are."""
+    world = World()
+    watched.home.append([Submission(regtest_policy(world))])
+    note = newest(watched.home).note.decode()
+    size = watched.home.store.head().size
+    watched.home.append([Submission(confirmed_checkpoint(world, size, note))])
+    return size
+
+
+def test_how_long_an_entry_waits_for_an_outside_clock_is_told(tmp_path: Path) -> None:
+    with a_waiting(tmp_path, None) as (watched, clock):
+        received_at = watched.home.store.entry(0).received_at
+        clock.advance(3 * 86_400)
+        found = watched.ready()
+        assert found["anchoring"]["anchored_size"] == 0
+        age = (clock.now - received_at) / 1_000_000
+        assert abs(found["anchoring"]["unanchored_seconds"] - age) < 0.01
+        assert (found["status"], found["warnings"]) == ("ready", [])
+
+
+def test_a_registry_whose_anchors_cover_all_owes_none(tmp_path: Path) -> None:
+    with a_waiting(tmp_path, 3_600) as (watched, clock):
+        size = anchored(watched)
+        clock.advance(86_400)
+        reached(lambda: watched.ready()["anchoring"]["anchored_size"] == size)
+        found = watched.ready()
+        assert (found["anchoring"]["unanchored_seconds"], found["warnings"]) == (None, [])
+
+
+def test_what_comes_after_an_anchor_owes_the_next_one(tmp_path: Path) -> None:
+    with a_waiting(tmp_path, None) as (watched, clock):
+        size = anchored(watched)
+        reached(lambda: watched.ready()["anchoring"]["anchored_size"] == size)
+        clock.advance(1_000)
+        watched.append()
+        clock.advance(50)
+        watched.append()
+        reached(lambda: watched.ready()["anchoring"]["unanchored_seconds"] is not None)
+        assert watched.ready()["anchoring"]["unanchored_seconds"] == pytest.approx(50, abs=0.1)
+        clock.advance(10)
+        assert watched.ready()["anchoring"]["unanchored_seconds"] == pytest.approx(60, abs=0.1)
+
+
+def test_impatience_is_a_warning_and_takes_nothing_out_of_service(tmp_path: Path) -> None:
+    with a_waiting(tmp_path, 3_600) as (watched, clock):
+        clock.advance(3_000)
+        assert watched.ready()["warnings"] == []
+        clock.advance(1_000)
+        answer = watched.client.get("/health/ready")
+        (warning,) = answer.json()["warnings"]
+        assert (answer.status_code, answer.json()["status"], answer.json()["reasons"]) == (200, "ready", [])
+        assert warning["reason"] == "unanchored" and "pith jobs" in warning["cure"]
 
 
 # Projections that cannot go on.

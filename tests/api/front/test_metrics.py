@@ -16,9 +16,11 @@ from litestar.response import ServerSentEvent
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.front.metrics import APPENDED, KNOWN, counted
+from ops.checkpointing import newest
 from tests.api.fronts import Fronted, Moment, fronted, sent
 from tests.api.registry import Registry, a_registry
 from tests.builders import ALICE
+from tests.projections.papers import confirmed_checkpoint, regtest_policy
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -93,6 +95,19 @@ def test_the_log_and_its_projections_are_told(tmp_path: Path) -> None:
     assert figure(found, "pith_log_entries") == figure(found, "pith_projection_cursor") == size
     assert figure(found, "pith_projection_lag") == 0
     assert figure(found, "pith_log_anchored_entries") == 0
+    assert figure(found, "pith_log_unanchored_seconds") > 0
+
+
+def test_a_log_whose_anchors_cover_all_waits_for_no_clock(tmp_path: Path) -> None:
+    with a_registry(tmp_path) as registry:
+        registry.admit(regtest_policy(registry.world))
+        note = newest(registry.home).note.decode()
+        size = registry.home.store.head().size
+        registry.admit(confirmed_checkpoint(registry.world, size, note))
+        registry.caught_up()
+        found = figures(registry)
+    assert figure(found, "pith_log_anchored_entries") == size
+    assert found["pith_log_unanchored_seconds", frozenset()] == 0
 
 
 def test_the_process_is_told(registry: Registry) -> None:
