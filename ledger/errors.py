@@ -349,6 +349,14 @@ class StoreError(LedgerError):
     code = "store"
 
 
+class LeaseLostError(StoreError):
+    """Somebody else has taken over the work; nothing of what this worker was about to write is written."""
+
+    code = "lease-lost"
+    default_cure = "nothing is lost: whoever holds the lease does the work"
+    retryable = True
+
+
 class LogCorruptedError(StoreError):
     """What the log holds contradicts itself; stop appending."""
 

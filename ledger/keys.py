@@ -10,6 +10,7 @@ What is signed is always short and domain-separated, so one signature can never 
 * event: `pith-event/1\\n` and the 32 raw bytes of the event hash;
 * key statement: `pith-key/1\\n` and the 32 raw bytes of the statement's hash;
 * request: `pith-request/1\\n` and the 32 raw bytes of the request's hash (see `signed_requests`);
+* possession: `pith-possession/1\\n` and the 32 raw bytes of a challenge's and its answer's hash (see `possession`);
 * note: a text of more than 32 bytes that ends with a newline and starts with none of these domains.
 """
 
@@ -28,7 +29,8 @@ from ledger.errors import InvalidFieldError, SignatureInvalidError, WeakKeyError
 EVENT_DOMAIN: Final = b"pith-event/1\n"
 KEY_DOMAIN: Final = b"pith-key/1\n"
 REQUEST_DOMAIN: Final = b"pith-request/1\n"
-DOMAINS: Final = (EVENT_DOMAIN, KEY_DOMAIN, REQUEST_DOMAIN)
+POSSESSION_DOMAIN: Final = b"pith-possession/1\n"
+DOMAINS: Final = (EVENT_DOMAIN, KEY_DOMAIN, REQUEST_DOMAIN, POSSESSION_DOMAIN)
 
 Role = Literal["receipt", "event", "log", "foreign_receipt", "contributor", "storage_checker", "moderator"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -101,6 +103,11 @@ def verify_request(public_key: bytes, digest: bytes, signature: bytes) -> None:
     verify(public_key, REQUEST_DOMAIN + digest, signature)
 
 
+def verify_possession(public_key: bytes, digest: bytes, signature: bytes) -> None:
+    """Check a holder's signature over the 32-byte hash of a challenge and its answer; raises as `verify` does."""
+    verify(public_key, POSSESSION_DOMAIN + digest, signature)
+
+
 def verify_receipt(public_key: bytes, digest: bytes, signature: bytes) -> None:
     """Check a pith_receipt over the 32-byte canonical hash; raises as `verify` does."""
     verify(public_key, digest, signature)
@@ -136,6 +143,9 @@ class SecretKey:
 
     def sign_request(self, digest: bytes) -> bytes:
         return self._sign(REQUEST_DOMAIN + digest)
+
+    def sign_possession(self, digest: bytes) -> bytes:
+        return self._sign(POSSESSION_DOMAIN + digest)
 
     def sign_receipt(self, digest: bytes) -> bytes:
         if len(digest) != 32:

@@ -149,6 +149,19 @@ class Registry:
             return self._deciding
         return self._decide(before)
 
+    def first_anchors(self, position: int, before: int = NOW) -> list[Entry]:
+        """Return, of each independent clock, the first anchor of the log that vouches for an entry at a position."""
+        found: dict[str, Entry] = {}
+        asked: set[str] = set()
+        for at in sorted(at for size, at in self._by_size if -size > position and at < before):
+            entry = self._anchors[at]
+            service = entry.event.payload.service
+            # Of one address the first that confirms is enough; a log has thousands of anchors.
+            if service not in asked and self.confirmed(entry, before):
+                asked.add(service)
+                found.setdefault(self.confirmation(entry.event, before).clock, entry)
+        return list(found.values())
+
     def _decide(self, before: int) -> list[Entry]:
         needed = self.independent_clocks(before)
         found: dict[str, Entry] = {}

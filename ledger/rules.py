@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from ledger import anchors, canonical, records, subjects
+from ledger import anchors, canonical, possession, records, subjects
 from ledger.errors import (
     AnchorMismatchError,
     HashMismatchError,
@@ -29,7 +29,15 @@ from ledger.errors import (
 )
 from ledger.events import MODERATED, Entry, Event
 from ledger.keyring import Registration
-from ledger.payloads import AliasPair, RecordCreated, StorageAttestation, TimestampAnchor
+from ledger.payloads import (
+    AliasPair,
+    Content,
+    Possession,
+    RecordCreated,
+    StorageAttestation,
+    StorageCheck,
+    TimestampAnchor,
+)
 from ledger.registry import Registry, proof_of
 from ledger.signatures import parse_receipt
 
@@ -126,6 +134,38 @@ def _storage_attestation(case: Case) -> None:
     if payload.outcome != "missing" and payload.content is msgspec.UNSET:
         raise MissingFieldError("stored or changed content has a hash", place="payload.content")
     records.check_time(payload.captured_at, "payload.captured_at")
+    if isinstance(payload.check, StorageCheck):
+        _check_span(payload.check)
+    if payload.location.kind == "holder":
+        possession.parse_location(payload.location.url, "payload.location.url")
+    if payload.grade == "proved":
+        _check_proved(payload, case.entry.position)
+    elif payload.possession is not msgspec.UNSET:
+        raise InvalidFieldError("an answer to a challenge stands with the grade proved", place="payload.possession")
+
+
+def _check_span(check: StorageCheck) -> None:
+    records.check_time(check.started_at, "payload.check.started_at")
+    records.check_time(check.ended_at, "payload.check.ended_at")
+    # Both have one form of fixed width, so text is in order of time.
+    if check.started_at > check.ended_at:
+        raise InvalidFieldError("the check ended before it began", place="payload.check.ended_at")
+
+
+def _check_proved(payload: StorageAttestation, position: int) -> None:
+    if payload.location.kind != "holder":
+        raise RuleViolationError("only a holder proves that it has a copy", place="payload.location.kind")
+    if payload.outcome != "stored" or not isinstance(payload.content, Content):
+        raise RuleViolationError("what is proved is that the content is stored", place="payload.outcome")
+    if payload.content.chunk_root is msgspec.UNSET:
+        raise MissingFieldError("what is proved has a chunk root", place="payload.content.chunk_root")
+    if not isinstance(payload.possession, Possession):
+        raise MissingFieldError("a proof is the answer to a challenge", place="payload.possession")
+    if not 0 < payload.possession.tree_size <= position:
+        raise RuleViolationError(
+            f"before position {position} no checkpoint has this size", place="payload.possession.tree_size"
+        )
+    possession.check_possession(payload.location, payload.content, payload.possession, "payload.possession")
 
 
 def _citation_signature(case: Case) -> None:

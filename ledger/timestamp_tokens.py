@@ -7,6 +7,7 @@ Revocation is not checked: nothing here reads a network or a clock.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,8 @@ SHA256: Final = "2.16.840.1.101.3.4.2.1"
 SIGNED_DIGESTS: Final = frozenset({SHA256, "2.16.840.1.101.3.4.2.2", "2.16.840.1.101.3.4.2.3"})
 """The hash algorithms under a signature that count: SHA-256, SHA-384 and SHA-512."""
 
-_SAID = 160
+_SAID: Final = 160
+_OPENSSL_ERROR: Final = re.compile(r'reason: "([^"]*)"(?:[^{}]*data: "Verify error: *([^"]*)")?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +112,20 @@ def signer_certificate(reply: TimeStampResponse) -> x509.Certificate:
 def _verifying_root(reply: TimeStampResponse, digest: bytes, roots: Sequence[bytes]) -> x509.Certificate:
     """Return the accepted root that a reply's chain ends in (RFC 3161, 2.3); see `verify_reply` for the errors."""
     known: list[x509.Certificate] = []
-    failure = "no root is accepted"
+    failures: dict[str, None] = {}
     for der in roots:
         try:
             known.append(x509.load_der_x509_certificate(der))
         except ValueError as error:
-            failure = f"an accepted root cannot be read: {_reason(error)}"
+            failures[f"an accepted root cannot be read: {_reason(error)}"] = None
     for root, trusted in _trials(known):
         try:
             if VerifierBuilder(roots=trusted).build().verify(reply, digest):
                 return root
         except (VerificationError, ValueError) as error:
-            failure = _reason(error)
-    raise AnchorUntrustedError(f"the timestamp does not verify under an accepted root: {failure}")
+            failures[_reason(error)] = None
+    why = ", ".join(failures)[:_SAID] or "no root is accepted"
+    raise AnchorUntrustedError(f"the timestamp does not verify under an accepted root: {why}")
 
 
 def _trials(known: Sequence[x509.Certificate]) -> Iterator[tuple[x509.Certificate, list[x509.Certificate]]]:
@@ -141,5 +144,10 @@ def _trials(known: Sequence[x509.Certificate]) -> Iterator[tuple[x509.Certificat
 
 
 def _reason(error: Exception) -> str:
-    # The library may quote much of the proof, and OpenSSL's whole error stack.
-    return (str(error).partition(": ErrorStack")[0] or type(error).__name__)[:_SAID]
+    # The library may quote much of the proof, and OpenSSL's whole error stack, of which the last one says it best.
+    said = str(error)
+    stack = _OPENSSL_ERROR.findall(said)
+    if stack:
+        reason, data = stack[-1]
+        said = data or reason
+    return (said.partition(": ErrorStack")[0] or type(error).__name__)[:_SAID]

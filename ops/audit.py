@@ -19,6 +19,7 @@ from ops.audit_database import check_database, made_by
 from ops.audit_log import Entries, check_edge, check_entries, check_head, check_tree, count_entries
 from ops.audit_projections import Projected, check_projections, copied
 from ops.audit_steps import Bar, checking, silent
+from ops.audit_storage import Challenges, check_challenges
 from ops.settings import Settings
 
 
@@ -101,7 +102,7 @@ def audit_log(database: Database, now: int, audit: Audit, root: str | None = Non
         audit.holds(f"head: size, time, name and frontier are what the entries of {entries.registry.name} give")
         with audit.bar("checkpoints", count_checkpoints(connection)) as advance:
             checkpoints = check_checkpoints(connection, entries, now, advance)
-        for sentence in _of_checkpoints(checkpoints, size):
+        for sentence in _of_checkpoints(checkpoints, size) + _of_challenges(check_challenges(connection, size)):
             audit.holds(sentence)
     return AuditedLog(entries, checkpoints)
 
@@ -123,6 +124,14 @@ def _of_entries(found: Entries, root: str | None) -> list[str]:
         f"entries: {found.size} in order, each signature holds and each was admissible where it stands",
         f"root: {found.begins_with}{pinned}",
         f"texts: {found.texts} private texts hash to their commitments, none that was redacted is left",
+    ]
+
+
+def _of_challenges(found: Challenges) -> list[str]:
+    held = [f"challenges: {found.founded} answers of holders are to roots of this log"] if found.founded else []
+    return held + [
+        f"open: position {at} names a root that this log never had: the holder was not challenged as it says"
+        for at in found.unfounded
     ]
 
 

@@ -40,7 +40,12 @@ def bundle(store: Store, subject: str, stream: Stream | None = None) -> dict[str
     registry = stream.registry
     judged = judged_as_of(store, subject, published.size, registry)
     entries = [judgement.entry for judgement in judged.judgements]
-    anchors = registry.deciding_anchors(published.size)
+    # What decides is new as a rule, what tells most is old: by when the record was there already.
+    vouching = [
+        *registry.deciding_anchors(published.size),
+        *registry.first_anchors(judged.record.position, published.size),
+    ]
+    anchors = list({anchor.position: anchor for anchor in vouching}.values())
     log_keys = registry.keys.of_role("log", published.size)
     key_events = stream.relied_on([*entries, *anchors], log_keys, published.size)
     key_events = sorted([*key_events, *anchors], key=lambda entry: entry.position)

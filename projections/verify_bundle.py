@@ -92,11 +92,9 @@ def _verify_state(
 def _outside(judged: Judged, trust: Trust) -> list[str]:
     """Say which outside clocks vouch for the record: for its place in the log, and for its hash alone."""
     registry, found = judged.registry, list[str]()
-    for anchor in registry.deciding_anchors(judged.before):
-        size = anchor.event.payload.anchored.tree_size
-        if judged.record.position < size:
-            what = f"the record stood in the log, among its first {size} entries,"
-            found.append(outside_word(what, anchor, registry.confirmation(anchor.event, judged.before), trust))
+    for anchor in registry.first_anchors(judged.record.position, judged.before):
+        what = f"the record stood in the log, among its first {anchor.event.payload.anchored.tree_size} entries,"
+        found.append(outside_word(what, anchor, registry.confirmation(anchor.event, judged.before), trust))
     for anchor in own_anchors(judged).values():
         confirmed = registry.confirmation(anchor.event, judged.before)
         found.append(outside_word("the canonical record existed", anchor, confirmed, trust))

@@ -18,6 +18,7 @@ from ledger.events import TYPES, Event, sign
 from ledger.keys import SecretKey, encode_signature
 from ledger.registry import DEFAULT_POLICY
 from ledger.signatures import digest_of, issue_receipt
+from tests.holders import proved
 from tests.simulators import pending_anchor
 
 REGISTRY: Final = "test.registry"
@@ -349,6 +350,7 @@ class World:
             "grade": "claimed",
             "outcome": "stored",
             "content": {"sha256": HASH, "bytes": 12, "media_type": "application/pdf"},
+            **(proved() if changes.get("grade") == "proved" else {}),
             **changes,
         }
         return self.event(who, "storage_attestation", payload)

@@ -6,7 +6,6 @@ Proofs are checked again here, under the policy in force, so that nothing is sho
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -19,7 +18,6 @@ from ledger.registry import Registry
 from ledger.store import Store
 
 MAX_CLOCKS: Final = 20
-MAX_LOOKED_AT: Final = 50
 MAX_COPIES: Final = 20
 """Pages stay readable, and quick to make; all of it stands in the events."""
 
@@ -139,13 +137,11 @@ def _own(store: Store, registry: Registry, event: Mapping[str, Any]) -> Clocked:
 
 def _of_log(stream: Stream, position: int) -> list[Clocked]:
     """Return for each clock its first word on a state of the log that has an entry in it."""
-    registry, found = stream.registry, dict[str, Entry]()
-    start = bisect_left(stream.anchors, position, key=lambda entry: entry.position)
-    for entry in [*stream.anchors[start : start + MAX_LOOKED_AT], *registry.deciding_anchors()]:
-        payload = entry.event.payload
-        if payload.status == "confirmed" and payload.anchored.tree_size > position and registry.confirmed(entry):
-            found.setdefault(registry.confirmation(entry.event).clock, entry)
-    return [_confirmed(registry, entry, entry.event.payload.anchored.tree_size) for entry in found.values()]
+    registry = stream.registry
+    return [
+        _confirmed(registry, entry, entry.event.payload.anchored.tree_size)
+        for entry in registry.first_anchors(position)
+    ]
 
 
 def _confirmed(registry: Registry, entry: Entry, tree_size: int | None) -> Clocked:

@@ -25,7 +25,7 @@ def outside_word(what: str, anchor: Entry, confirmed: Confirmation, trust: Trust
     if trust.headers and isinstance(payload.height, int):
         header = trust.headers.get(payload.height)
         if header is None:
-            still = f"your headers do not reach block {payload.height}. {still}"
+            still = f"Your headers do not reach block {payload.height}. {still}"
         elif header.hex() != payload.block_header:
             raise VerificationError(
                 "anchor",
@@ -34,6 +34,6 @@ def outside_word(what: str, anchor: Entry, confirmed: Confirmation, trust: Trust
                 cure="if your headers are of the chain that counts, this anchor proves nothing",
             )
         else:
-            still = "the block is in the headers you gave; the time a block states is good to a few hours."
+            still = "The block is in the headers you gave; the time a block states is good to a few hours."
     service = payload.service.partition("://")[2] or payload.service
-    return f"anchor: {what} by {confirmed.attested_time}, says {confirmed.authority} (asked through {service}); {still}"
+    return f"anchor: {what} by {confirmed.attested_time}, says {confirmed.authority} (asked through {service}). {still}"

@@ -15,7 +15,6 @@ from ledger.events import Entry
 from ledger.keyring import Registration
 from ledger.log_keys import log_origin
 from ledger.merkle import NodeReader, consistency_proof, inclusion_proof
-from ledger.payloads import TimestampAnchor
 from ledger.proofs.authority import identity
 from ledger.proofs.entry_rows import hashes_to_text, row_of
 from ledger.proofs.paths import Paths
@@ -59,7 +58,8 @@ class Receipts:
 
     def of(self, entry: Entry) -> str:
         """Return the receipt of an entry below the checkpoint as JSON text; raises UsageError for another."""
-        anchors = self._anchors_over(entry) if entry.position < self._anchored_size else []
+        is_vouched_for = entry.position < self._anchored_size
+        anchors = self._stream.registry.first_anchors(entry.position, self._size) if is_vouched_for else []
         key_events = ",".join(
             self._row(known) for known in self._relied_on(entry, anchors) if known.position != entry.position
         )
@@ -79,23 +79,6 @@ class Receipts:
             found = self._stream.relied_on([entry], self._log_keys, self._size)
             self._key_events[event.signer.key_id] = found
         return found
-
-    def _anchors_over(self, entry: Entry) -> list[Entry]:
-        """Return, for each independent clock, the first confirmed anchor of a checkpoint that covers an entry."""
-        registry, found, asked = self._stream.registry, dict[str, Entry](), set[str]()
-        for other in self._stream.anchors:
-            payload: TimestampAnchor = other.event.payload
-            # Of one address the first that confirms is enough; a log has thousands of anchors.
-            covers = isinstance(payload.anchored.tree_size, int) and payload.anchored.tree_size > entry.position
-            if (
-                covers
-                and other.position < self._size
-                and payload.service not in asked
-                and registry.confirmed(other, self._size)
-            ):
-                asked.add(payload.service)
-                found.setdefault(registry.confirmation(other.event, self._size).clock, other)
-        return list(found.values())
 
     def _row(self, entry: Entry) -> str:
         found = self._rows.get(entry.position)

@@ -20,7 +20,6 @@ class Stream:
 
     registry: Registry
     entries: list[Entry] = field(default_factory=list)
-    anchors: list[Entry] = field(default_factory=list)
     _always: list[Entry] = field(default_factory=list)
     _about: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     _keys: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -38,8 +37,6 @@ class Stream:
             self.entries.append(entry)
             if entry.position == 0 or entry.event.event_type == "policy_set":
                 self._always.append(entry)
-            elif entry.event.event_type == "timestamp_anchor":
-                self.anchors.append(entry)
             for key in _keys_of(entry):
                 self._about[key].append(entry)
                 self._keys[key[:32]].add(key)
@@ -50,7 +47,7 @@ class Stream:
         about.update({key: list(known) for key, known in self._about.items()})
         keys: dict[str, set[str]] = defaultdict(set)
         keys.update({start: set(known) for start, known in self._keys.items()})
-        found = Stream(self.registry.copy(), list(self.entries), list(self.anchors), list(self._always), about, keys)
+        found = Stream(self.registry.copy(), list(self.entries), list(self._always), about, keys)
         found.extend(entries)
         return found
 

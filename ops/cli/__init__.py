@@ -16,10 +16,12 @@ from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, Usage
 from ops.cli import (
     auditing,
     following,
+    holding,
     importing,
     keeping,
     mirroring,
     moderating,
+    policy,
     proving,
     reading,
     remote,
@@ -28,6 +30,7 @@ from ops.cli import (
     signing,
     tokens,
     witnessing,
+    working,
 )
 from ops.cli.output import fail
 from ops.cli.remote import Url
@@ -46,6 +49,7 @@ for module in (
     signing,
     reading,
     moderating,
+    policy,
     proving,
     mirroring,
     replaying,
@@ -54,6 +58,8 @@ for module in (
     following,
     remote,
     witnessing,
+    holding,
+    working,
     tokens,
 ):
     module.register(app)

@@ -153,6 +153,7 @@ def show_settings(json: Json = False) -> None:
         "PITH_BASE_URL": found.base_url,
         "PITH_WITNESS_POLICY": str(found.witness_policy or ""),
         "PITH_TRUSTED_PROXIES": " ".join(found.trusted_proxies),
+        "PITH_SERVICES": str(found.services_path),
         "PITH_RATE_LIMITS": " ".join(f"{cost}={limit}" for cost, limit in served.rate_limits.items()),
         "PITH_OPENID_ISSUER": openid.issuer if openid else "",
         "PITH_OPENID_CLIENT_ID": openid.client_id if openid else "",
@@ -166,6 +167,7 @@ def show_settings(json: Json = False) -> None:
         "ledger": str(found.ledger_path),
         "projections": str(found.projections_path),
         "private": str(found.private_path),
+        "jobs": str(found.jobs_path),
         "keys": str(found.keys),
     }
     if json:

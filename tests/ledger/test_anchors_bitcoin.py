@@ -72,7 +72,7 @@ def test_proof_with_several_attestations_of_one_height_confirms_by_the_one_that_
 
 
 def test_every_block_of_a_chain_is_the_same_clock() -> None:
-    other_height = 129405
+    other_height = 428648
     headers = json.loads((OTS / "headers.json").read_text())
     merkle = bytes.fromhex(headers[str(other_height)])[36:68]
     proof = attested(merkle, BitcoinBlockHeaderAttestation(other_height))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.appending import Appended
+from ledger.chunks import CHUNK_BYTES
 from ledger.errors import (
     AnchorMalformedError,
     AnchorMismatchError,
@@ -17,8 +18,10 @@ from ledger.errors import (
     KeyRoleError,
     MissingFieldError,
     RuleViolationError,
+    SignatureInvalidError,
     SubmissionError,
     TargetMissingError,
+    WeakKeyError,
 )
 from ledger.events import Event
 from ops.regtest import stamp
@@ -38,6 +41,7 @@ from tests.builders import (
     nonce,
     secret,
 )
+from tests.holders import ADDRESS, proved
 from tests.logs import Log, fault
 
 # timestamp_anchor
@@ -136,6 +140,127 @@ def test_what_is_missing_needs_no_hash(log: Log) -> None:
 def test_a_capture_at_an_impossible_time_is_refused(log: Log) -> None:
     event = log.world.storage(captured_at="2026-02-30T00:00:00Z")
     assert fault(log, event) == (InvalidFieldError, "payload.captured_at")
+
+
+CHECK = {"started_at": "2026-06-19T16:00:00Z", "ended_at": "2026-06-19T16:00:05Z", "software": "pith-ledger 0.1.0"}
+
+
+@pytest.mark.parametrize("grade", ["claimed", "fetched", "proved"])
+def test_a_checker_tells_how_it_checked(log: Log, grade: str) -> None:
+    log.admit(log.world.storage(CHECKER, grade=grade, check=CHECK))
+    log.admit(log.world.storage(CHECKER, grade=grade, check={**CHECK, "ended_at": CHECK["started_at"]}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"started_at": "2026-02-30T00:00:00Z"}, "payload.check.started_at"),
+        ({"ended_at": "2026-06-31T00:00:00Z"}, "payload.check.ended_at"),
+        ({"ended_at": "2026-06-19T15:59:59Z"}, "payload.check.ended_at"),
+    ],
+)
+def test_a_check_at_impossible_times_is_refused(log: Log, changes: dict[str, str], place: str) -> None:
+    event = log.world.storage(CHECKER, grade="fetched", check={**CHECK, **changes})
+    assert fault(log, event) == (InvalidFieldError, place)
+
+
+# storage_attestation with the grade proved
+
+
+@pytest.mark.parametrize("length", [0, 12, CHUNK_BYTES, 40 * CHUNK_BYTES + 5])
+def test_a_proof_of_possession_is_taken(log: Log, length: int) -> None:
+    log.admit(log.world.storage(CHECKER, grade="proved", **proved(length)))
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("possession", None), ("content", "chunk_root")], ids=["possession", "chunk_root"]
+)
+def test_a_proof_lacks_nothing(log: Log, part: str, name: str | None) -> None:
+    payload = {**log.world.storage(CHECKER, grade="proved").value["payload"]}
+    if name is None:
+        del payload[part]
+    else:
+        payload[part] = {key: value for key, value in payload[part].items() if key != name}
+    event = log.world.event(CHECKER, "storage_attestation", payload)
+    assert fault(log, event) == (MissingFieldError, f"payload.{part}" + (f".{name}" if name else ""))
+
+
+@pytest.mark.parametrize("grade", ["claimed", "fetched"])
+def test_a_proof_stands_with_no_lower_grade(log: Log, grade: str) -> None:
+    assert fault(log, log.world.storage(CHECKER, **{**proved(), "grade": grade})) == (
+        InvalidFieldError,
+        "payload.possession",
+    )
+
+
+@pytest.mark.parametrize("outcome", ["missing", "changed"])
+def test_only_what_is_stored_is_proved(log: Log, outcome: str) -> None:
+    event = log.world.storage(CHECKER, grade="proved", outcome=outcome)
+    assert fault(log, event) == (RuleViolationError, "payload.outcome")
+
+
+def test_only_a_holder_proves(log: Log) -> None:
+    location = {"kind": "https", "url": proved()["location"]["url"]}
+    event = log.world.storage(CHECKER, grade="proved", location=location)
+    assert fault(log, event) == (RuleViolationError, "payload.location.kind")
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        (ADDRESS, InvalidFieldError),
+        (f"{ADDRESS}#ed25519:{(1).to_bytes(32, 'little').hex()}", WeakKeyError),
+    ],
+)
+@pytest.mark.parametrize("grade", ["claimed", "fetched", "proved"])
+def test_a_holders_location_names_its_key(log: Log, grade: str, url: str, error: type[SubmissionError]) -> None:
+    event = log.world.storage(CHECKER, grade=grade, location={"kind": "holder", "url": url})
+    assert fault(log, event) == (error, "payload.location.url")
+
+
+def _proof(**changes: Any) -> dict[str, Any]:
+    return {**proved(40 * CHUNK_BYTES), "possession": {**proved(40 * CHUNK_BYTES)["possession"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "name"),
+    [
+        ({"tree_size": 0}, RuleViolationError, "tree_size"),
+        ({"tree_size": 1_000}, RuleViolationError, "tree_size"),
+        ({"holder_key": key("another holder").public_key.hex()}, RuleViolationError, "holder_key"),
+        ({"chunks": list(range(16))}, RuleViolationError, "chunks"),
+        ({"chunks": [0]}, RuleViolationError, "chunks"),
+        ({"checkpoint_root": HASH}, RuleViolationError, "chunks"),
+        ({"answer_sha256": HASH}, SignatureInvalidError, "signature_b64"),
+        ({"signature_b64": base64.b64encode(bytes(64)).decode()}, SignatureInvalidError, "signature_b64"),
+        ({"signature_b64": "AAAA"}, InvalidFieldError, "signature_b64"),
+    ],
+)
+def test_a_proof_that_contradicts_itself_is_refused(
+    log: Log, changes: dict[str, Any], error: type[SubmissionError], name: str
+) -> None:
+    event = log.world.storage(CHECKER, grade="proved", **_proof(**changes))
+    assert fault(log, event) == (error, f"payload.possession.{name}")
+
+
+def test_the_proof_of_a_short_file_does_not_serve_another_checkpoint(log: Log) -> None:
+    """All its chunks are chosen whatever the root: only the signature tells the challenges apart."""
+    possession = {**proved()["possession"], "checkpoint_root": HASH}
+    event = log.world.storage(CHECKER, grade="proved", possession=possession)
+    assert fault(log, event) == (SignatureInvalidError, "payload.possession.signature_b64")
+
+
+def test_the_proof_of_one_file_is_none_of_another(log: Log) -> None:
+    content = {**proved()["content"], "sha256": HASH}
+    event = log.world.storage(CHECKER, grade="proved", content=content)
+    assert fault(log, event) == (SignatureInvalidError, "payload.possession.signature_b64")
+
+
+def test_a_checkpoint_that_covers_the_whole_log_so_far_can_be_answered_to(log: Log) -> None:
+    size = log.store.head().size
+    later = log.world.storage(CHECKER, grade="proved", **proved(tree_size=size + 1))
+    assert fault(log, later) == (RuleViolationError, "payload.possession.tree_size")
+    log.admit(log.world.storage(CHECKER, grade="proved", **proved(tree_size=size)))
 
 
 # citation_signature, replication_record, identity_evidence

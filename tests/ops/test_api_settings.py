@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import MailServer, OpenIdProvider
+from api.settings import ApiSettings, MailServer, OpenIdProvider
 from ledger.errors import UsageError
 from ops.settings import RATE_LIMITS, api_settings, read_settings
 
@@ -119,3 +119,52 @@ def test_a_secret_stands_in_one_place_that_can_be_read(tmp_path: Path) -> None:
 
 def test_a_limit_of_nought_is_no_limit() -> None:
     assert "submit" not in api_settings(read_settings({}), {"PITH_RATE_LIMITS": "submit=0"}).rate_limits
+
+
+SERVICES = """
+[anchoring]
+patience_seconds = 600
+[[anchoring.authorities]]
+url = "https://time.example/tsr"
+[fetched]
+hosts = ["arxiv.org", "*.archive.example"]
+"""
+ARCHIVE = """
+[[storing.archives]]
+name = "archive"
+save = "https://web.archive.example/save"
+cdx = "https://web.archive.example/cdx"
+replay = "https://web.archive.example/web"
+"""
+
+
+def with_services(folder: Path, text: str) -> ApiSettings:
+    (folder / "services.toml").write_text(text)
+    environment = {"PITH_DATA": str(folder)}
+    return api_settings(read_settings(environment), environment)
+
+
+def test_nothing_is_done_on_request_without_services(tmp_path: Path) -> None:
+    environment = {"PITH_DATA": str(tmp_path)}
+    found = api_settings(read_settings(environment), environment)
+    assert (found.stamps, found.preserves, found.anchor_patience_seconds) == (False, (), None)
+
+
+def test_what_is_done_on_request_follows_from_the_services(tmp_path: Path) -> None:
+    found = with_services(tmp_path, SERVICES + ARCHIVE)
+    assert (found.stamps, found.anchor_patience_seconds) == (True, 600.0)
+    assert found.preserves == ("arxiv.org", "*.archive.example")
+
+
+def test_nothing_is_preserved_where_there_is_no_place_to_keep_it(tmp_path: Path) -> None:
+    assert with_services(tmp_path, SERVICES).preserves == ()
+
+
+def test_no_warning_is_given_for_want_of_a_timestamp_service(tmp_path: Path) -> None:
+    found = with_services(tmp_path, ARCHIVE)
+    assert (found.stamps, found.anchor_patience_seconds) == (False, None)
+
+
+def test_services_that_cannot_be_meant_keep_the_application_from_starting(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        with_services(tmp_path, "[anchoring]\npatience_seconds = -1\n")

@@ -11,14 +11,23 @@ import pytest
 
 from ledger.errors import InvalidFieldError
 from ledger.events import Event
-from ledger.keyring import NOW
+from ledger.keyring import NOW, microseconds
 from ledger.proofs.trust import Trust
+from ops import regtest
 from ops.verify import verify_path
 from projections import bundles
 from tests.builders import NUMBER, SHA256, World
 from tests.logs import Log
 from tests.ops.proofs import as_read, dropped, root_of_log, written
-from tests.projections.papers import confirmed_anchor, confirmed_checkpoint, note_of, regtest_policy, state, status
+from tests.projections.papers import (
+    HEIGHT,
+    confirmed_anchor,
+    confirmed_checkpoint,
+    note_of,
+    regtest_policy,
+    state,
+    status,
+)
 from tests.simulators import TimestampAuthority
 
 
@@ -150,9 +159,7 @@ def a_vouched_bundle(log: Log, authorities: Any) -> dict[str, Any]:
     return as_read(bundles.bundle(log.store, NUMBER))
 
 
-def test_a_bundle_tells_offline_which_clocks_vouch_and_through_whom(
-    log: Log, authorities: Any, tmp_path: Path
-) -> None:
+def test_a_bundle_tells_offline_which_clocks_vouch_and_through_whom(log: Log, authorities: Any, tmp_path: Path) -> None:
     path = written(tmp_path, a_vouched_bundle(log, authorities))
     said = [check for check in verify_path(path, Trust(root_of_log(log))) if check.startswith("anchor: ")]
     assert len(said) == 2
@@ -188,7 +195,35 @@ def test_headers_of_ones_own_bear_an_anchor_out_or_refuse_it(log: Log, tmp_path:
         checks = verify_path(path, Trust(root, headers=headers))
         return next(check for check in checks if check.startswith("anchor: "))
 
-    assert "the block is in the headers you gave" in said({payload.height: header})
-    assert "your headers do not reach block" in said({payload.height + 1: header})
+    assert "The block is in the headers you gave" in said({payload.height: header})
+    assert "Your headers do not reach block" in said({payload.height + 1: header})
     with pytest.raises(Exception, match="is another one in the headers you gave"):
         said({payload.height: header[:-1] + bytes([header[-1] ^ 1])})
+
+
+def test_a_bundle_tells_by_when_the_record_was_there_first_of_all(log: Log, tmp_path: Path) -> None:
+    log.admit(regtest_policy(log.world))
+    early, later = "2026-06-19T16:00:00Z", "2031-01-01T00:00:00Z"
+    for time in (early, later):
+        signed = log.checkpoint()
+        note = signed.note.decode()
+        digest = hashlib.sha256(signed.note)
+        proof, header = regtest.stamp(digest.digest(), microseconds(time) // 1_000_000, HEIGHT)
+        changes = {
+            "anchored": {
+                "what": "checkpoint",
+                "sha256": digest.hexdigest(),
+                "tree_size": signed.size,
+                "note": note,
+            },
+            "proof_b64": base64.b64encode(proof).decode(),
+            "block_header": header.hex(),
+            "attested_time": time,
+            "status": "confirmed",
+            "height": HEIGHT,
+        }
+        log.admit(log.world.checkpoint_anchor(signed.size, **changes))
+    log.checkpoint()
+    path = written(tmp_path, as_read(bundles.bundle(log.store, NUMBER)))
+    said = [check for check in verify_path(path, Trust(root_of_log(log))) if check.startswith("anchor: ")]
+    assert len(said) == 1 and f"by {early}, says bitcoin" in said[0]

@@ -1,0 +1,112 @@
+"""Submitting to outside clocks: each is asked in its own time, and each answer is kept as soon as it comes."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ledger.errors import AnchorError, LedgerError
+from ops.jobs.anchoring.health import answered, failed, host_of, stamped
+from ops.jobs.anchoring.outside import Outside
+from ops.jobs.anchoring.rows import change, keep
+from ops.jobs.anchoring.tables import CONFIRMED, OWED, PENDING
+from ops.jobs.anchoring.things import CHECKPOINT, Thing, confirmed, method_of, payload, signed
+from ops.jobs.asking import asked
+from ops.jobs.leases import Lease
+from ops.jobs.outbox import deliver, put
+from ops.jobs.resting import SECOND, rest_after
+from ops.jobs.work import Work
+from ops.services import Authority, Calendar
+
+UPGRADE_REST: Final = 600 * SECOND
+"""How long after a promise its calendar is first asked what became of it."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What came of a submission: `pending`, `confirmed` with the time it states, or `owed` with the reason."""
+
+    service: str
+    thing: Thing
+    state: str
+    said: str = ""
+
+
+def submit(
+    work: Work, lease: Lease, outside: Outside, wanted: Mapping[Calendar | Authority, Sequence[Thing]]
+) -> list[Submitted]:
+    """Ask services for stamps, all at once; keep, append and return what they answer, in the order in which it comes.
+
+    Raises:
+        UsageError: the key that signs for the registry is not kept here, or this is a mirror; nobody was asked.
+        LeaseLostError: somebody else works here now.
+        StoreError: a database failed; what was kept by then is kept.
+    """
+    if not wanted:
+        return []
+    work.home.check_own()
+    work.signatory()
+    roots = roots_of(work) if any(isinstance(clock, Authority) for clock in wanted) else []
+    clocks = {clock.url: clock for clock in wanted}
+    asks = {
+        clock.url: [partial(outside.stamp, clock, thing.content, thing.digest, roots) for thing in things]
+        for clock, things in wanted.items()
+    }
+    lease.renew()
+    found = []
+    for answer in asked(asks, work.stopped, lease.renew, work.lease_seconds / 3):
+        clock = clocks[answer.service]
+        thing = wanted[clock][answer.index]
+        found.append(_settled(work, lease, clock, thing, answer.result))
+    return found
+
+
+def roots_of(work: Work) -> list[bytes]:
+    """Return the DER certificates under which policy accepts the replies of authorities."""
+    return [base64.b64decode(root) for root in work.policy().timestamp_roots]
+
+
+def _settled(
+    work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, result: bytes | LedgerError
+) -> Submitted:
+    if isinstance(result, bytes):
+        try:
+            return _kept(work, lease, clock, thing, result)
+        except AnchorError as error:
+            result = error
+    now = work.clock()
+    with lease.write() as connection:
+        health = failed(connection, clock.url, result, now, work.random)
+        facts = {"said": health.said, "try_at": health.try_at}
+        change(connection, clock.url, thing.sha256, facts, OWED)
+    if health.failures in (1, 3):
+        _LOG.warning("%s gives no timestamp: %s", host_of(clock.url), health.said)
+    return Submitted(clock.url, thing, OWED, health.said)
+
+
+def _kept(work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, proof: bytes) -> Submitted:
+    """Keep a proof and have the log told of it, in one transaction; raises AnchorError where it does not hold."""
+    method, state = method_of(clock), PENDING
+    stated = payload(thing.what, thing.sha256, thing.tree_size, thing.note, method, clock.url, proof, PENDING)
+    if isinstance(clock, Authority):
+        state, stated = CONFIRMED, confirmed(work, stated)
+    event = signed(work, thing.subject, stated)
+    now = work.clock()
+    with lease.write() as connection:
+        answered(connection, clock.url, now)
+        if thing.what == CHECKPOINT:
+            stamped(connection, clock.url, now)
+        if keep(connection, clock.url, method, thing, proof, state, now):
+            put(connection, event, now=now)
+            if state == PENDING:
+                # A calendar gathers for a while before it has anything to add.
+                rest = now + rest_after(1, work.random, UPGRADE_REST, UPGRADE_REST)
+                change(connection, clock.url, thing.sha256, {"try_at": rest})
+    deliver(work, lease)
+    return Submitted(clock.url, thing, state, stated.get("attested_time", ""))

@@ -1,0 +1,71 @@
+"""What each outside clock was asked for, and how it has been answering.
+
+A row of `anchors` goes from `owed` (asked for, not submitted yet) to `pending` (promised), and to `confirmed` or
+`failed` (given up); a timestamp authority confirms at once. There is one for each content and service, whatever
+happens. All times are microseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, Index, LargeBinary, Text
+from sqlmodel import Field
+
+from ledger.tables import Key64, table_of
+from ops.jobs.tables import JobTable
+
+OWED: Final = "owed"
+PENDING: Final = "pending"
+CONFIRMED: Final = "confirmed"
+FAILED: Final = "failed"
+
+
+class AnchorRow(JobTable, table=True):
+    """One content at one service.
+
+    `sha256` is hex. `what` is `checkpoint` (then `tree_size` and `note` say which) or `record` (then `subject` does).
+    `event_id` is that of the newest pending event in the log, which a later one upgrades; None until it stands there.
+    `submitted_at` is 0 where nothing is promised yet. `told` says that the log holds a failed event, which is said
+    only once.
+    """
+
+    __tablename__ = "anchors"
+    __table_args__ = (Index("ix_anchors_state", "state", "service"),)
+
+    service: str = Field(max_length=2_000, primary_key=True)
+    sha256: str = Field(max_length=64, primary_key=True)
+    method: str = Field(max_length=20)
+    what: str = Field(max_length=12)
+    subject: str = Field(max_length=80)
+    tree_size: int = Field(sa_column=Column(Key64, nullable=False))
+    note: str = Field(sa_column=Column(Text, nullable=False))
+    state: str = Field(max_length=12)
+    proof: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    event_id: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
+    owed_at: int = Field(sa_column=Column(Key64, nullable=False))
+    submitted_at: int = Field(sa_column=Column(Key64, nullable=False))
+    tries: int
+    try_at: int = Field(sa_column=Column(Key64, nullable=False))
+    said: str = Field(sa_column=Column(Text, nullable=False))
+    told: bool
+
+
+class ClockRow(JobTable, table=True):
+    """How a service has been answering: failures in a row, when it was last asked, and from when on it is again.
+
+    `stamped_at` is when it last took a checkpoint.
+    """
+
+    __tablename__ = "clocks"
+
+    service: str = Field(max_length=2_000, primary_key=True)
+    failures: int
+    tried_at: int = Field(sa_column=Column(Key64, nullable=False))
+    try_at: int = Field(sa_column=Column(Key64, nullable=False))
+    stamped_at: int = Field(sa_column=Column(Key64, nullable=False))
+    said: str = Field(sa_column=Column(Text, nullable=False))
+
+
+ANCHORS: Final = table_of(AnchorRow)
+CLOCKS: Final = table_of(ClockRow)

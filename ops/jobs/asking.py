@@ -1,0 +1,87 @@
+"""Asking several services at once.
+
+Each is asked in a thread of its own, one thing after the other, so that one which hangs keeps nobody else waiting;
+what comes back is handled in the caller's thread, as it comes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from ledger.errors import LedgerError, ServiceUnavailableError
+from ops.jobs.resting import is_refusal
+
+LOOK_SECONDS: Final = 0.5
+
+T = TypeVar("T")
+Ask = Callable[[], T]
+
+
+@dataclass(slots=True)
+class Answered(Generic[T]):
+    """What came of one thing that a service was asked: `index` is its place in that service's list."""
+
+    service: str
+    index: int
+    result: T | LedgerError
+
+
+def asked(
+    asks: Mapping[str, Sequence[Ask[T]]], stopped: threading.Event, meanwhile: Callable[[], None], every: float
+) -> Iterator[Answered[T]]:
+    """Ask services, by their address, for one thing after the other; yield the answers and errors as they come.
+
+    After an error that the same service would meet again with the next thing, nothing more is asked of it. What is
+    under way when the worker is told to stop is dropped.
+
+    Args:
+        meanwhile: is called in the caller's thread about every so many seconds.
+    """
+    answers: queue.Queue[Answered[T] | Exception | None] = queue.Queue()
+
+    def ask(service: str, things: Sequence[Ask[T]]) -> None:
+        try:
+            for index, thing in enumerate(things):
+                if stopped.is_set():
+                    return
+                result = _outcome(thing, service)
+                answers.put(Answered(service, index, result))
+                if isinstance(result, LedgerError) and not is_refusal(result):
+                    return
+        except Exception as error:
+            answers.put(error)
+        finally:
+            answers.put(None)
+
+    for service, things in asks.items():
+        # Daemons: a service that hangs must not keep the process from ending.
+        threading.Thread(target=ask, args=(service, things), name="asking", daemon=True).start()
+    open_threads, last = len(asks), time.monotonic()
+    while open_threads and not stopped.is_set():
+        if time.monotonic() - last > every:
+            meanwhile()
+            last = time.monotonic()
+        try:
+            answer = answers.get(timeout=LOOK_SECONDS)
+        except queue.Empty:
+            continue
+        if answer is None:
+            open_threads -= 1
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            yield answer
+
+
+def _outcome(thing: Ask[T], service: str) -> T | LedgerError:
+    try:
+        return thing()
+    except LedgerError as error:
+        return error
+    except OSError as error:
+        return ServiceUnavailableError(error.strerror or type(error).__name__, place=service)

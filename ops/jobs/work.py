@@ -1,0 +1,131 @@
+"""What a job is, and what it is given to work on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from ledger.appending import Clock
+from ledger.database import Database
+from ledger.payloads import PolicySet
+from ledger.registry import Registry
+from ledger.signing import Randomness, Signatory
+from ledger.store import Store
+from ops.home import Home
+from ops.jobs.leases import LEASE_SECONDS, Lease
+from ops.keyfiles import read_key
+from ops.services import Services
+
+
+def holder_name() -> str:
+    """Return a name for this process that no other has: host, process id, and a word by chance."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class Policies:
+    """The policy in force by what the log says at the moment; the registry's stream is read on, not anew."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._registry = Registry(store.registry_name)
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def in_force(self) -> PolicySet:
+        """Return the policy; raises StoreError."""
+        with self._lock:
+            size = self._store.head().size
+            for entry in self._store.of_registry(self._size, size):
+                self._registry.add(entry)
+            self._size = size
+            return self._registry.policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What jobs work on, and by which clock (microseconds, UTC) and randomness.
+
+    Attributes:
+        database: the worker's own tables (`ops.jobs.tables`).
+        private: the registry's private tables, where people's requests stand; None where nobody can ask.
+        stopped: is set when the worker is to end; a long job looks at it between two steps.
+        lease_seconds: how long a lease lasts unless it is renewed.
+        holder: who this worker is, in words.
+    """
+
+    home: Home
+    services: Services
+    database: Database
+    private: Database | None
+    clock: Clock
+    random: Randomness
+    stopped: threading.Event = field(default_factory=threading.Event)
+    lease_seconds: float = LEASE_SECONDS
+    holder: str = field(default_factory=holder_name)
+    _policies: Policies = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_policies", Policies(self.home.store))
+
+    def policy(self) -> PolicySet:
+        """Return the policy in force now; raises StoreError."""
+        return self._policies.in_force()
+
+    def lease(self, name: str) -> Lease:
+        """Return this worker's hold on a job, not taken yet."""
+        return Lease(self.database, name, self.clock, self.lease_seconds, self.holder)
+
+    def signatory(self, name: str = "event") -> Signatory:
+        """Return one of the registry's own keys by the name of its file, read anew, since keys are rotated.
+
+        Raises:
+            UsageError: the key is not kept here.
+        """
+        return Signatory(read_key(self.home.settings.keys / f"{name}.json"), self.clock, self.random)
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """Work that is owed: what, how many of it, and why it waits (empty where it only waits for its turn)."""
+
+    what: str
+    number: int
+    waiting: str
+
+
+class Job(Protocol):
+    """Something that is done again and again: what is owed at the moment, each time.
+
+    A run may be killed at any point, run late, or be started twice at once; it does the work once. For that it asks
+    services while no transaction is open, and then, in one `lease.write()` transaction, changes its rows and puts the
+    event that tells of it into the outbox.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def every_seconds(self) -> float:
+        """How long to rest between two looks at what is owed."""
+
+    def run(self, work: Work, lease: Lease) -> str:
+        """Do what is owed now and say in a few words what was done; empty where nothing was to do.
+
+        Raises:
+            LedgerError: it cannot be done now, and why.
+        """
+
+    def owing(self, work: Work) -> list[Owing]:
+        """Say what is owed, without asking anybody."""
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """A job that looks so often that a look must cost no transaction that writes."""
+
+    def is_due(self, work: Work) -> bool:
+        """Say whether a run would find anything to do; asks nobody and writes nothing."""

@@ -1,0 +1,355 @@
+"""Copies on the web that a checker looks at, again and again, while they change under its eyes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from ledger.appending import Submission
+from ledger.registry import DEFAULT_POLICY
+from ledger.signing import Signatory
+from ops.checkpointing import checkpoint
+from ops.jobs.running import run
+from ops.storage.checker import SOFTWARE
+from tests.api.liars import Asked, Reply, scripted
+from tests.holders import HOLDER, Held, a_file
+from tests.ops.storage.storehouses import (
+    CHECKER_ID,
+    DAY,
+    HOUR,
+    SITE,
+    Storehouse,
+    a_checker,
+    reopened,
+    services,
+    storehouse,
+)
+from tests.ops.storage.strangers import Send, Stranger, reply, stranger
+
+CONTENT = b"%PDF the paper as it was deposited"
+RIGHT = sha256(CONTENT).hexdigest()
+OTHER = b"%PDF something else altogether"
+
+
+class Site:
+    """A site whose pages a test changes; None is a page that is gone, an int another status."""
+
+    def __init__(self) -> None:
+        self.page: bytes | int | None = CONTENT
+
+    def __call__(self, target: str, send: Send) -> None:
+        match self.page:
+            case None:
+                send(reply(b"gone", 404))
+            case int(status):
+                send(reply(b"no", status))
+            case content:
+                send(reply(content, 200, "content-type: application/pdf"))
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[Stranger]:
+    with stranger(site) as found:
+        yield found
+
+
+@pytest.fixture
+def house(tmp_path: Path, server: Stranger) -> Iterator[Storehouse]:
+    with storehouse(tmp_path, services(server)) as found:
+        yield found
+
+
+def test_a_claim_is_fetched_and_then_the_record_is_stored(house: Storehouse, server: Stranger) -> None:
+    house.claim("https", server.at(SITE, "/p.pdf"), RIGHT)
+    assert not house.is_verified
+    assert house.run("check").said == "1 stored"
+    assert house.is_verified and house.said() == [("claimed", "stored"), ("fetched", "stored")]
+    payload = house.attestations()[-1].event.payload
+    assert payload.content.sha256 == RIGHT and payload.content.bytes == len(CONTENT)
+    assert payload.content.media_type == "application/pdf"
+    assert payload.content.swhid and payload.content.cid and payload.content.chunk_root
+    assert payload.check.software == SOFTWARE and payload.check.http_status == 200
+    assert payload.check.final_url == server.at(SITE, "/p.pdf") and payload.check.evidence_sha256
+    assert payload.check.started_at <= payload.check.ended_at
+    assert house.attestations()[-1].event.signer.signer_id == CHECKER_ID
+
+
+def test_a_second_run_says_nothing_new(house: Storehouse, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    house.run("check")
+    for hours in (1, 24, 24):
+        house.later(hours * HOUR)
+        house.run("check")
+    assert len(house.said("fetched")) == 1 and len(server.asked) == 1
+
+
+def test_what_was_found_is_said_again_after_the_whole_rest(house: Storehouse, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    house.run("check")
+    house.later(34 * DAY)
+    house.run("check")
+    assert house.said("fetched") == [("fetched", "stored")] * 2
+
+
+def test_a_copy_that_is_gone_is_missing_after_a_second_look(house: Storehouse, site: Site, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    house.run("check")
+    site.page = None
+    house.later(34 * DAY)
+    house.run("check")
+    assert house.is_verified and house.said("fetched") == [("fetched", "stored")]
+    house.later(30 * 60)
+    house.run("check")
+    assert house.is_verified
+    house.later(HOUR)
+    assert house.run("check").said == "1 missing"
+    assert not house.is_verified
+    payload = house.attestations()[-1].event.payload
+    assert (payload.outcome, payload.grade, payload.check.http_status) == ("missing", "fetched", 404)
+    site.page = CONTENT
+    house.later(7 * HOUR)
+    house.run("check")
+    assert house.is_verified
+
+
+def test_other_bytes_are_a_change_after_a_second_look(house: Storehouse, site: Site, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    house.run("check")
+    site.page = OTHER
+    house.later(34 * DAY)
+    house.run("check")
+    assert house.is_verified
+    house.later(2 * HOUR)
+    assert house.run("check").said == "1 changed"
+    assert not house.is_verified
+    assert house.attestations()[-1].event.payload.content.sha256 == sha256(OTHER).hexdigest()
+    house.later(7 * HOUR)
+    house.run("check")
+    assert len(house.said("fetched")) == 2, "the same change is told once"
+    site.page = CONTENT
+    house.later(7 * HOUR)
+    house.run("check")
+    assert house.is_verified
+
+
+def test_a_page_that_differs_each_time_is_never_called_changed(house: Storehouse, site: Site, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    for number in range(5):
+        site.page = b"an error page of a server in trouble: %d" % number
+        house.run("check")
+        house.later(7 * HOUR)
+    assert house.said("fetched") == [] and len(server.asked) == 5
+
+
+def test_an_error_page_with_status_200_is_not_the_copy(house: Storehouse, site: Site, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    site.page = b"<html>This page is temporarily unavailable"
+    house.run("check")
+    assert house.said("fetched") == [] and not house.is_verified
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+def test_what_cannot_be_reached_is_no_loss_and_asked_ever_less(
+    house: Storehouse, site: Site, server: Stranger, status: int
+) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    house.run("check")
+    site.page = status
+    house.later(34 * DAY)
+    before = len(server.asked)
+    for _ in range(7 * 24 * 6):
+        house.run("check")
+        house.later(600)
+    assert house.is_verified and house.said("fetched") == [("fetched", "stored")]
+    assert 10 < len(server.asked) - before < 60
+    (row,) = house.copies()
+    assert str(status) in row.said
+    assert [owing.waiting for owing in house.job("check").owing(house.work)][-1] == row.said
+    site.page = CONTENT
+    house.later(DAY)
+    house.run("check")
+    assert house.said("fetched") == [("fetched", "stored")] * 2
+
+
+def test_the_first_thing_a_checker_found_is_what_later_looks_compare_with(house: Storehouse, server: Stranger) -> None:
+    url = server.at(SITE)
+    house.claim("https", url, RIGHT)
+    house.run("check")
+    house.claim("https", url, sha256(OTHER).hexdigest())
+    house.later(34 * DAY)
+    house.run("check")
+    assert house.said("fetched") == [("fetched", "stored")] * 2
+
+
+def test_a_strangers_claim_waits_until_it_is_accepted(house: Storehouse, server: Stranger) -> None:
+    somebody, moderator = house.person("somebody", "contributor"), house.person("moderator", "moderator")
+    claim, _ = somebody.sign(
+        "storage_attestation",
+        house.subject,
+        {
+            "location": {"kind": "https", "url": server.at(SITE)},
+            "captured_at": somebody.now(),
+            "grade": "claimed",
+            "outcome": "stored",
+            "content": {"sha256": RIGHT, "bytes": len(CONTENT), "media_type": "application/pdf"},
+        },
+    )
+    house.home.append([Submission(claim)])
+    house.run("check")
+    (row,) = house.copies()
+    assert server.asked == [] and "moderator" in row.said
+    accepted, _ = moderator.sign("moderation_decision", house.subject, {"decision": "accepted"}, target=claim.id_text)
+    house.home.append([Submission(accepted)])
+    house.run("check")
+    assert len(server.asked) == 1 and house.is_verified
+
+
+def test_without_a_key_everything_waits_and_says_how_to_make_one(tmp_path: Path, server: Stranger) -> None:
+    with storehouse(tmp_path, services(server), has_checker=False) as house:
+        house.claim("https", server.at(SITE), RIGHT)
+        assert house.run("check").outcome == "done"
+        (owing,) = house.job("check").owing(house.work)
+        assert owing.number == 1 and "pith keygen" in owing.waiting and "checker.json" in owing.waiting
+        held = a_checker(house.home, is_registered=False)
+        house.run("check")
+        assert "not registered" in house.job("check").owing(house.work)[0].waiting and server.asked == []
+        statement = Signatory(held, house.clock, house.home.random).statement()
+        event, _ = house.home.signatory("event").sign("key_registered", "registry", statement)
+        house.home.append([Submission(event)])
+        house.run("check")
+        assert house.is_verified
+
+
+def test_a_checker_that_policy_does_not_believe_says_nothing(house: Storehouse, server: Stranger) -> None:
+    house.claim("https", server.at(SITE), RIGHT)
+    signatory = house.home.signatory("event")
+    policy, _ = signatory.sign("policy_set", "registry", {**DEFAULT_POLICY, "checkers": ["0" * 64]})
+    house.home.append([Submission(policy)])
+    house.run("check")
+    assert server.asked == [] and house.said("fetched") == []
+    assert "policy" in house.job("check").owing(house.work)[0].waiting
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "why"),
+    [
+        ("warc", "file:///papers.warc.gz", "no kind of place"),
+        ("https", "https://elsewhere.example/p.pdf", "nothing is fetched from elsewhere.example"),
+        ("https", "http://169.254.169.254/latest/meta-data", "nothing is fetched from 169.254.169.254"),
+        ("wayback", "https://web.archive.org/web/2026/https://example.org/", "one second"),
+        ("wayback", "https://web.archive.org/web/20260827142259/https://example.org/", "web.archive.org"),
+        ("s3", "s3://somebodys/copy", "no bucket of this registry"),
+        ("swh", "swh:1:dir:" + "0" * 40, "SWHID"),
+        ("ipfs", "ipfs://nonsense", "CID"),
+        ("holder", f"https://holder.example/possession#ed25519:{HOLDER.public_key.hex()}", "no checkpoint"),
+    ],
+)
+def test_a_place_that_cannot_be_looked_at_waits_with_the_reason(
+    house: Storehouse, kind: str, url: str, why: str
+) -> None:
+    house.claim(kind, url, RIGHT)
+    house.run("check")
+    (row,) = house.copies()
+    assert why in row.said and row.said.isprintable() and house.said("fetched", "proved") == []
+
+
+def test_two_workers_at_once_say_it_once(house: Storehouse, server: Stranger) -> None:
+    for number in range(5):
+        house.claim("https", server.at(SITE, f"/{number}"), RIGHT)
+    jobs = [house.job("check") for _ in range(4)]
+    threads = [threading.Thread(target=run, args=(job, house.work)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    house.run("check")
+    assert house.said("fetched") == [("fetched", "stored")] * 5
+
+
+def test_lost_rows_are_found_again_and_nothing_is_said_twice(tmp_path: Path, site: Site, server: Stranger) -> None:
+    with storehouse(tmp_path, services(server)) as house:
+        house.claim("https", server.at(SITE), RIGHT)
+        house.run("check")
+        asked = len(server.asked)
+        house.work.database.close()
+        for suffix in ("", "-wal", "-shm"):
+            path = house.home.settings.jobs_path
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        with reopened(house) as again:
+            again.run("check")
+            assert len(server.asked) == asked and again.said("fetched") == [("fetched", "stored")]
+            again.later(34 * DAY)
+            site.page = None
+            again.run("check")
+            again.later(2 * HOUR)
+            again.run("check")
+            assert again.said("fetched")[-1] == ("fetched", "missing")
+
+
+def test_a_host_that_is_silent_is_asked_once_in_a_run(tmp_path: Path) -> None:
+    with stranger(lambda _, __: None) as server, storehouse(tmp_path, services(server)) as house:
+        for number in range(6):
+            house.claim("https", server.at(SITE, f"/{number}"), RIGHT)
+        house.run("check")
+        assert len(server.asked) == 1
+        assert all(row.tries == 1 for row in house.copies()) and house.said("fetched") == []
+
+
+def test_a_holder_proves_that_it_has_the_bytes_and_is_found_out_when_it_has_not(tmp_path: Path) -> None:
+    paper = Held(a_file(300_000))
+    answers: list[bytes] = []
+
+    def holder(asked: Asked) -> Reply:
+        answers.append(paper.answer(bytes.fromhex(json.loads(asked.body)["checkpoint_root"])))
+        return Reply(answers[0] if is_replaying else answers[-1])
+
+    is_replaying = False
+    with scripted(holder) as server:
+        host = server.address.partition("://")[2]
+        with storehouse(tmp_path, services(hosts=[host])) as house:
+            url = f"{server.address}/possession#ed25519:{HOLDER.public_key.hex()}"
+            deposit = paper.deposit
+            house.claim("holder", url, deposit.sha256.hex(), bytes=deposit.length, chunk_root=deposit.chunk_root.hex())
+            checkpoint(house.home)
+            assert house.run("check").said == "1 stored"
+            assert house.is_verified and house.said("proved") == [("proved", "stored")]
+            payload = house.attestations()[-1].event.payload
+            assert payload.possession.holder_key == HOLDER.public_key.hex() and payload.check.evidence_sha256
+
+            is_replaying = True
+            house.later(34 * DAY)
+            checkpoint(house.home)
+            house.run("check")
+            assert house.is_verified
+            house.later(2 * HOUR)
+            assert house.run("check").said == "1 missing"
+            assert not house.is_verified
+
+            is_replaying = False
+            house.later(7 * HOUR)
+            house.run("check")
+            assert house.is_verified
+
+
+def test_what_is_no_answer_of_a_holder_is_no_loss(tmp_path: Path) -> None:
+    paper = Held(a_file(1_000)).deposit
+    with scripted(lambda _: Reply(b"<html>Welcome</html>")) as server:
+        host = server.address.partition("://")[2]
+        with storehouse(tmp_path, services(hosts=[host])) as house:
+            url = f"{server.address}/possession#ed25519:{HOLDER.public_key.hex()}"
+            house.claim("holder", url, paper.sha256.hex(), bytes=1_000, chunk_root=paper.chunk_root.hex())
+            checkpoint(house.home)
+            for _ in range(4):
+                house.run("check")
+                house.later(7 * HOUR)
+            assert len(house.said()) == 1 and "answer" in house.copies()[0].said
