@@ -1,7 +1,7 @@
 """Auditing what storage checkers say of holders: that each was challenged with a root this log really had.
 
-The rules of admission cannot tell, since they know no tree. A checker that made a root up has shown nothing of a holder,
-but the log that holds its word is none the worse for it: so this is told, and is no failure.
+The rules of admission cannot tell, since they know no tree. A checker that made a root up has shown nothing of a
+holder, but the log that holds its word is none the worse for it: so this is told, and is no failure.
 """
 
 from __future__ import annotations

@@ -35,8 +35,11 @@ def kept_running(what: str, module: str, arguments: Sequence[str], settings: Set
 
     def keep() -> None:
         while not stopped.is_set():
-            # Its standard input closes with this process, however that ends: then it ends too.
-            with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as child:  # noqa: S603
+            # Its standard input closes with this process, however that ends: then it ends too. In a session of its own,
+            # since an interrupt from the terminal is for this process alone.
+            with subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.PIPE, env=environment, start_new_session=True
+            ) as child:
                 while child.poll() is None and not stopped.wait(LOOK_SECONDS):
                     pass
                 if child.poll() is not None and not stopped.wait(AGAIN_SECONDS):

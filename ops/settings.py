@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from api.settings import ApiSettings, MailServer, OpenIdProvider
 from ledger.errors import UsageError
-from ops.services import read_services
+from ops.services_file import read_services
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,31}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -15,7 +15,7 @@ import typer
 from ledger.errors import UsageError
 from ops.cli.output import Json, opened, say, tell
 from ops.home import Home
-from ops.services import read_services
+from ops.services_file import read_services
 
 if TYPE_CHECKING:
     from ops.jobs.leases import Lease

@@ -17,6 +17,8 @@ from ledger.errors import LedgerError, ServiceUnavailableError
 from ops.jobs.resting import is_refusal
 
 LOOK_SECONDS: Final = 0.5
+BEGIN_SECONDS: Final = 60.0
+"""After so long nothing more is begun, so that a slow service keeps nobody from the next round."""
 
 T = TypeVar("T")
 Ask = Callable[[], T]
@@ -36,18 +38,19 @@ def asked(
 ) -> Iterator[Answered[T]]:
     """Ask services, by their address, for one thing after the other; yield the answers and errors as they come.
 
-    After an error that the same service would meet again with the next thing, nothing more is asked of it. What is
-    under way when the worker is told to stop is dropped.
+    After an error that the same service would meet again with the next thing, nothing more is asked of it, nor after
+    BEGIN_SECONDS. What is under way when the worker is told to stop is dropped.
 
     Args:
         meanwhile: is called in the caller's thread about every so many seconds.
     """
+    began = time.monotonic()
     answers: queue.Queue[Answered[T] | Exception | None] = queue.Queue()
 
     def ask(service: str, things: Sequence[Ask[T]]) -> None:
         try:
             for index, thing in enumerate(things):
-                if stopped.is_set():
+                if stopped.is_set() or (index and time.monotonic() - began > BEGIN_SECONDS):
                     return
                 result = _outcome(thing, service)
                 answers.put(Answered(service, index, result))
@@ -61,7 +64,7 @@ def asked(
     for service, things in asks.items():
         # Daemons: a service that hangs must not keep the process from ending.
         threading.Thread(target=ask, args=(service, things), name="asking", daemon=True).start()
-    open_threads, last = len(asks), time.monotonic()
+    open_threads, last = len(asks), began
     while open_threads and not stopped.is_set():
         if time.monotonic() - last > every:
             meanwhile()

@@ -110,11 +110,14 @@ def open_jobs(path: Path) -> Database:
     """Open the worker's database and make what tables are missing.
 
     Raises:
-        StoreError: it cannot be opened.
+        StoreError: it cannot be opened, or is another release's, whose tables have other columns.
     """
     database = open_sqlite(path)
     try:
         create_tables(database, JobTable.metadata)
+        with database.read() as connection:
+            for table in JobTable.metadata.tables.values():
+                connection.execute(select(table).limit(0))
     except BaseException:
         database.close()
         raise

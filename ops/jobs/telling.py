@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from ledger.times import seconds
 from ops.jobs.anchoring.health import Health, host_of
-from ops.jobs.anchoring.owed import ending, lacks_roots, now_turns
+from ops.jobs.anchoring.owed import lacks_roots, now_turns
 from ops.jobs.anchoring.rows import newest_confirmed
 from ops.jobs.anchoring.tables import ANCHORS
 from ops.jobs.outbox import waiting
@@ -106,7 +106,7 @@ def _services(work: Work) -> list[dict[str, Any]]:
             "anchored_size": row.tree_size if row is not None else 0,
         }
         if row is not None and isinstance(turn.clock, Authority):
-            facts["certificate_ends"] = seconds(ending(row))
+            facts["certificate_ends"] = seconds(row.ends_at) if row.ends_at else None
         found.append(facts)
     return found
 

@@ -193,6 +193,8 @@ def _is_address(host: str) -> bool:
 
 def _pattern(text: str) -> _Pattern:
     wildcard, bare = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    if ":" in bare and _is_address(bare):
+        bare = f"[{bare}]"
     try:
         target = _target(f"http://{bare}/")
         if any(mark in bare for mark in "/?#@*") or (wildcard and _is_address(target.host)):

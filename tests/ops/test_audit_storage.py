@@ -54,7 +54,7 @@ def test_a_challenge_with_a_root_of_this_log_holds(ledger: Ledger) -> None:
 @pytest.mark.parametrize("size", [4, 6])
 def test_a_challenge_with_a_root_of_another_size_is_told(ledger: Ledger, size: int) -> None:
     at, checks = challenged(ledger, root_at(ledger, 5), size)
-    assert f"open: position {at} names a root that this log never had: the holder was not challenged as it says" in checks
+    assert any(check.startswith(f"open: position {at} names a root that this log never had") for check in checks)
 
 
 def test_an_invented_root_is_told(ledger: Ledger) -> None:

@@ -17,8 +17,8 @@ from ops.services import (
     Services,
     Storing,
     WebArchive,
-    read_services,
 )
+from ops.services_file import read_services
 from ops.settings import read_settings
 
 WHOLE = """
@@ -62,7 +62,7 @@ kind = "file"
 address = "headers.json"
 
 [fetched]
-hosts = ["arxiv.org", "*.example.org", "10.1.2.3"]
+hosts = ["arxiv.org", "*.example.org", "10.1.2.3", "archive.example:8443"]
 networks = ["10.1.2.0/24", "fd00::/8"]
 max_bytes = 1000
 seconds = 9
@@ -127,7 +127,9 @@ def test_everything_that_can_be_set_is_read(tmp_path: Path) -> None:
             renew_seconds=0,
             patience_seconds=7_200,
         ),
-        Fetched(("arxiv.org", "*.example.org", "10.1.2.3"), ("10.1.2.0/24", "fd00::/8"), 1_000, 9),
+        Fetched(
+            ("arxiv.org", "*.example.org", "10.1.2.3", "archive.example:8443"), ("10.1.2.0/24", "fd00::/8"), 1_000, 9
+        ),
         Storing(
             (
                 WebArchive(

@@ -135,7 +135,7 @@ def test_a_papers_own_anchors_are_counted_by_clock_too(log: Log, authorities: An
 
 @pytest.mark.parametrize("clocks", [0, 11])
 def test_a_policy_asks_for_one_to_ten_clocks(log: Log, clocks: int) -> None:
-    with pytest.raises(InvalidFieldError, match="independent_clocks|int"):
+    with pytest.raises(InvalidFieldError, match="independent_clocks"):
         log.admit(regtest_policy(log.world, independent_clocks=clocks))
 
 

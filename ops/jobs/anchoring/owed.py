@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from ledger.errors import ServiceRefusedError
 from ops.jobs.anchoring.health import Clock, Turn, healths, host_of, turns
 from ops.jobs.anchoring.rows import newest_confirmed, newest_submitted, submitted_size
 from ops.jobs.anchoring.stamping import Submitted, roots_of
@@ -15,7 +14,6 @@ from ops.jobs.anchoring.things import Thing
 from ops.jobs.resting import SECOND
 from ops.jobs.work import Work
 from ops.services import Authority, Calendar
-from ops.timestamps.authority import AuthorityClient
 
 AT_ONCE: Final = 100
 """How many records, or promises, are looked after in one run."""
@@ -60,20 +58,12 @@ def renews(work: Work, clock: Calendar | Authority) -> int:
         return 0
     with work.database.read() as connection:
         row = newest_confirmed(connection, clock.url)
-    if row is None:
+    if row is None or not row.ends_at:
         return 0
-    ends = ending(row)
-    soon = ends - work.services.anchoring.renew_seconds * SECOND
+    soon = row.ends_at - work.services.anchoring.renew_seconds * SECOND
     now = work.clock()
-    return ends if any(row.submitted_at < at <= now for at in (soon, ends)) else 0
-
-
-def ending(row: Row[Any]) -> int:
-    """Return when the certificate ends that signed an authority's reply, in microseconds; far off where none says."""
-    try:
-        return int(AuthorityClient.ends(row.proof).timestamp()) * SECOND
-    except ServiceRefusedError:
-        return 1 << 62
+    is_due = any(row.submitted_at < at <= now for at in (soon, row.ends_at))
+    return int(row.ends_at) if is_due else 0
 
 
 def lacks_roots(work: Work, clock: Clock | None) -> str:

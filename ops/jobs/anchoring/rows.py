@@ -13,17 +13,19 @@ from msgspec import UNSET
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from ledger.database import Database
+from ledger.errors import ServiceRefusedError
 from ledger.events import Entry
 from ledger.payloads import TimestampAnchor
 from ledger.registry import proof_of
 from ops.jobs.anchoring.health import stamped
-from ops.jobs.anchoring.tables import ANCHORS, CONFIRMED, FAILED, OWED, PENDING
+from ops.jobs.anchoring.tables import ANCHORS, CONFIRMED, FAILED, OWED, PENDING, RENEWED
 from ops.jobs.anchoring.things import CHECKPOINT, RECORD, Thing
 from ops.jobs.leases import Lease
 from ops.jobs.outbox import waiting, withdraw
-from ops.jobs.resting import DAY
+from ops.jobs.resting import DAY, SECOND
 from ops.jobs.tables import advance, cursor
 from ops.jobs.work import Work
+from ops.timestamps.authority import AuthorityClient
 
 CURSOR: Final = "anchors"
 PAGE: Final = 50_000
@@ -47,7 +49,7 @@ def owe(connection: Connection, service: str, method: str, thing: Thing, now: in
 def keep(connection: Connection, service: str, method: str, thing: Thing, proof: bytes, state: str, now: int) -> bool:
     """Keep a service's proof of something as pending or confirmed; say False where one is kept already."""
     row = find(connection, service, thing.sha256)
-    if row is not None and row.state in (PENDING, CONFIRMED):
+    if row is not None and row.state in (PENDING, CONFIRMED, RENEWED):
         return False
     facts: dict[str, Any] = {"state": state, "proof": proof, "submitted_at": now, "tries": 0, "try_at": 0, "said": ""}
     facts |= {"event_id": None, "told": False}
@@ -56,6 +58,28 @@ def keep(connection: Connection, service: str, method: str, thing: Thing, proof:
     else:
         change(connection, service, thing.sha256, {**facts, "owed_at": now})
     return True
+
+
+def note_end(connection: Connection, service: str, sha256: str, ends_at: int, renew_before: int) -> None:
+    """Note when the certificate ends that confirmed an authority's anchor of a checkpoint.
+
+    Anchors of smaller checkpoints under a certificate that ends sooner, and before `renew_before`, are renewed by it.
+    """
+    change(connection, service, sha256, {"ends_at": ends_at})
+    row = find(connection, service, sha256)
+    if row is None or row.what != CHECKPOINT:
+        return
+    older = (ANCHORS.c.tree_size < row.tree_size, ANCHORS.c.ends_at > 0, ANCHORS.c.ends_at < ends_at)
+    mine = (ANCHORS.c.service == service, ANCHORS.c.what == CHECKPOINT, ANCHORS.c.state == CONFIRMED)
+    connection.execute(update(ANCHORS).where(*mine, *older, ANCHORS.c.ends_at <= renew_before).values(state=RENEWED))
+
+
+def end_of(proof: bytes) -> int:
+    """Return when the certificate ends that signed an authority's reply, in microseconds; 0 where none says."""
+    try:
+        return int(AuthorityClient.ends(proof).timestamp()) * SECOND
+    except ServiceRefusedError:
+        return 0
 
 
 def change(connection: Connection, service: str, sha256: str, facts: Mapping[str, Any], state: str = "") -> bool:
@@ -77,7 +101,11 @@ def revive(connection: Connection, now: int, sha256: str | None = None) -> int:
 
 def submitted_size(connection: Connection, service: str) -> int:
     """Return the greatest tree whose checkpoint a service has taken and not failed to keep; 0 if there is none."""
-    mine = (ANCHORS.c.service == service, ANCHORS.c.what == CHECKPOINT, ANCHORS.c.state.in_((PENDING, CONFIRMED)))
+    mine = (
+        ANCHORS.c.service == service,
+        ANCHORS.c.what == CHECKPOINT,
+        ANCHORS.c.state.in_((PENDING, CONFIRMED, RENEWED)),
+    )
     return connection.execute(select(func.max(ANCHORS.c.tree_size)).where(*mine)).scalar() or 0
 
 
@@ -93,11 +121,11 @@ def newest_confirmed(connection: Connection, service: str) -> Row[Any] | None:
     return connection.execute(select(ANCHORS).where(*mine).order_by(ANCHORS.c.tree_size.desc()).limit(1)).first()
 
 
-def in_state(database: Database, *states: str, limit: int = -1) -> Sequence[Row[Any]]:
+def in_state(database: Database, *states: str) -> Sequence[Row[Any]]:
     """Return rows in some states, those first that were to be tried first."""
     statement = select(ANCHORS).where(ANCHORS.c.state.in_(states)).order_by(ANCHORS.c.try_at, ANCHORS.c.owed_at)
     with database.read() as connection:
-        return connection.execute(statement if limit < 0 else statement.limit(limit)).all()
+        return connection.execute(statement).all()
 
 
 def follow(work: Work, lease: Lease) -> None:
@@ -144,6 +172,7 @@ def _learn(connection: Connection, entry: Entry) -> None:
             "event_id": entry.event.event_id,
             "owed_at": entry.received_at,
             "submitted_at": entry.received_at,
+            "ends_at": end_of(proof_of(payload)) if payload.method == "rfc3161" else 0,
         }
         _insert(connection, service, sha256, facts)
     elif payload.status == CONFIRMED:
@@ -193,7 +222,7 @@ def _facts(thing: Thing, method: str, state: str, now: int) -> dict[str, Any]:
 
 
 def _insert(connection: Connection, service: str, sha256: str, facts: Mapping[str, Any]) -> None:
-    usual = {"proof": b"", "submitted_at": 0, "tries": 0, "try_at": 0, "said": "", "told": False}
+    usual = {"proof": b"", "submitted_at": 0, "tries": 0, "try_at": 0, "said": "", "told": False, "ends_at": 0}
     connection.execute(insert(ANCHORS).values(service=service, sha256=sha256, **{**usual, **facts}))
 
 

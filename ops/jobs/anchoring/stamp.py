@@ -87,10 +87,10 @@ class Stamp:
 
     def _due(self, work: Work) -> list[tuple[Clock, Row[Any]]]:
         """Return the owed rows whose time has come, with their services."""
-        rows = in_state(work.database, OWED, limit=AT_ONCE)
+        rows = in_state(work.database, OWED)
         if not rows:
             return []
         now = work.clock()
         ready = {turn.clock.url: turn.clock for turn in now_turns(work) if not rests(turn.health.try_at, now)}
         due = [(ready[row.service], row) for row in rows if row.service in ready and not rests(row.try_at, now)]
-        return [(clock, row) for clock, row in due if not lacks_roots(work, clock)]
+        return [(clock, row) for clock, row in due if not lacks_roots(work, clock)][:AT_ONCE]

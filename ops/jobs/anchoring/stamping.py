@@ -12,7 +12,7 @@ from typing import Final
 from ledger.errors import AnchorError, LedgerError
 from ops.jobs.anchoring.health import answered, failed, host_of, stamped
 from ops.jobs.anchoring.outside import Outside
-from ops.jobs.anchoring.rows import change, keep
+from ops.jobs.anchoring.rows import change, end_of, keep, note_end
 from ops.jobs.anchoring.tables import CONFIRMED, OWED, PENDING
 from ops.jobs.anchoring.things import CHECKPOINT, Thing, confirmed, method_of, payload, signed
 from ops.jobs.asking import asked
@@ -104,7 +104,10 @@ def _kept(work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, p
             stamped(connection, clock.url, now)
         if keep(connection, clock.url, method, thing, proof, state, now):
             put(connection, event, now=now)
-            if state == PENDING:
+            if state == CONFIRMED:
+                soon = now + work.services.anchoring.renew_seconds * SECOND
+                note_end(connection, clock.url, thing.sha256, end_of(proof), soon)
+            else:
                 # A calendar gathers for a while before it has anything to add.
                 rest = now + rest_after(1, work.random, UPGRADE_REST, UPGRADE_REST)
                 change(connection, clock.url, thing.sha256, {"try_at": rest})

@@ -1,8 +1,9 @@
 """What each outside clock was asked for, and how it has been answering.
 
 A row of `anchors` goes from `owed` (asked for, not submitted yet) to `pending` (promised), and to `confirmed` or
-`failed` (given up); a timestamp authority confirms at once. There is one for each content and service, whatever
-happens. All times are microseconds since 1970, UTC.
+`failed` (given up); a timestamp authority confirms at once, and what its certificate confirmed is `renewed` when that
+certificate ends soon and one that lasts longer has confirmed a greater checkpoint. There is one row for each content
+and service, whatever happens. All times are microseconds since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ OWED: Final = "owed"
 PENDING: Final = "pending"
 CONFIRMED: Final = "confirmed"
 FAILED: Final = "failed"
+RENEWED: Final = "renewed"
 
 
 class AnchorRow(JobTable, table=True):
@@ -27,7 +29,7 @@ class AnchorRow(JobTable, table=True):
     `sha256` is hex. `what` is `checkpoint` (then `tree_size` and `note` say which) or `record` (then `subject` does).
     `event_id` is that of the newest pending event in the log, which a later one upgrades; None until it stands there.
     `submitted_at` is 0 where nothing is promised yet. `told` says that the log holds a failed event, which is said
-    only once.
+    only once. `ends_at` is when the certificate ends that signed an authority's reply, 0 where none says.
     """
 
     __tablename__ = "anchors"
@@ -49,6 +51,7 @@ class AnchorRow(JobTable, table=True):
     try_at: int = Field(sa_column=Column(Key64, nullable=False))
     said: str = Field(sa_column=Column(Text, nullable=False))
     told: bool
+    ends_at: int = Field(sa_column=Column(Key64, nullable=False))
 
 
 class ClockRow(JobTable, table=True):

@@ -29,6 +29,9 @@ from ops.jobs.work import Work
 from ops.timestamps.proofs import heights
 
 LONGEST_REST: Final = 3_600 * SECOND
+MAX_HEIGHTS: Final = 8
+"""How many blocks of one proof are looked up at a time: an honest calendar names one."""
+
 NOT_YET: Final = "promised; its block has not come yet"
 
 
@@ -95,7 +98,7 @@ def _grown(work: Work, outside: Outside, row: Row[Any], resting: str | None) -> 
 def _borne_out(work: Work, outside: Outside, row: Row[Any], proof: bytes) -> Grown:
     """Look for a header of any block that a proof names under which it holds."""
     reason = NOT_YET
-    for height in heights(proof):
+    for height in heights(proof)[:MAX_HEIGHTS]:
         try:
             header = outside.headers.header(height)
             stated = _payload(row, proof, PENDING) | {"block_header": header.hex(), "height": height}

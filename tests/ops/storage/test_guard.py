@@ -34,6 +34,8 @@ def refusal(guard: Guard, url: str) -> str:
         ("xn--bcher-kva.example", "https://BÜCHER.example/"),
         ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
         ("[2001:db8::1]", "https://[2001:DB8::1]/"),
+        ("2001:db8::1", "https://[2001:DB8::1]/"),
+        ("[2001:db8::1]:8443", "https://[2001:DB8::1]:8443/"),
     ],
 )
 def test_a_listed_host_passes(pattern: str, url: str) -> None:

@@ -9,11 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from api.submitting.requested import ask
 from ops.jobs.running import run
 from ops.jobs.work import Job
 from ops.services import Services, Storing
+from ops.storage.rows import PRESERVATIONS
 from tests.ops.storage.archives import RealArchive, Switches, eventually, web_archive
 from tests.ops.storage.seaweed import SeaweedFS, seaweed
 from tests.ops.storage.storehouses import (
@@ -374,6 +376,7 @@ def test_lost_rows_cost_no_second_capture(house: Storehouse, archive: RealArchiv
     eventually(lambda: archive.stamps(under_way))
     with reopened(house) as again:
         assert again.requests == 1, "it waits where people put it until it is done"
+        again.later(2 * HOUR)
         again.asked(done)
         work_on(again, "preserve", lambda: again.requests == 0)
         assert archive.ordered == [done, under_way]
@@ -443,6 +446,8 @@ def test_a_copy_goes_into_a_bucket_and_is_read_back(tmp_path: Path, store: Seawe
         assert claim.event.payload.location.url == f"s3://{bucket.bucket}/pith/{digest}"
         assert house.run("check").said == "1 stored" and house.is_verified
         # The rows are lost and somebody asks again: the same copy is not claimed twice.
+        with house.work.database.write() as connection:
+            connection.execute(delete(PRESERVATIONS))
         preserved(house, paper_at(site, "bucket"))
         assert len(house.said("claimed")) == 1
 

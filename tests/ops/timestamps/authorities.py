@@ -121,9 +121,9 @@ class Authority(Served):
         assert self._between is not None
         return self._between[0].public_bytes(serialization.Encoding.DER)
 
-    def renew(self) -> None:
-        """Give it a certificate that holds from yesterday on, for a hundred days."""
-        self._certify(-DAY, 100 * DAY)
+    def renew(self, days: int = 100) -> None:
+        """Give it a certificate that holds from yesterday on, for so many days to come."""
+        self._certify(-DAY, days * DAY)
 
     def expire(self) -> None:
         """Let its certificate have ended yesterday."""

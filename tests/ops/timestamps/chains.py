@@ -103,7 +103,7 @@ class Litecoin:
         options = {
             "datadir": self._folder.name, "rpcuser": "pith", "rpcpassword": "s3cret", "rpcport": self.port,
             "rpcbind": "127.0.0.1", "rpcallowip": "127.0.0.1", "listen": 0, "dnsseed": 0, "fallbackfee": "0.0002",
-            "listenonion": 0, "server": 1,
+            "listenonion": 0, "server": 1, "rpcservertimeout": 2,
             # What a legacy address holds is spent without a witness, so that a transaction's bytes hash to its id.
             "addresstype": "legacy", "changetype": "legacy",
         }  # fmt: skip

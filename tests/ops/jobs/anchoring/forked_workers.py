@@ -24,7 +24,7 @@ from ops.jobs.anchoring.promises import Upgrade
 from ops.jobs.anchoring.stamp import Stamp
 from ops.jobs.checkpoints import Checkpoint
 from ops.jobs.working import keep_working, opened_work
-from ops.services import read_services
+from ops.services_file import read_services
 from ops.settings import Settings
 
 FASTER = 600

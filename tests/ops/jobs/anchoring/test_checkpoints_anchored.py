@@ -15,6 +15,7 @@ from ledger.registry import proof_of
 from ops.checkpointing import newest
 from ops.home import now
 from ops.jobs.anchoring.owed import NO_ROOTS
+from ops.jobs.anchoring.rows import in_state
 from ops.jobs.anchoring.things import MAX_NOTE, checkpoint_thing, newest_checkpoint
 from ops.services import Services
 from tests.ops.jobs.anchoring.anchorages import HOUR, anchorage
@@ -183,4 +184,11 @@ def test_certificate_that_ends_soon_is_stamped_over_once_even_in_an_idle_registr
         assert found.counted() == {"confirmed": 2}
         sizes = [entry.event.payload.anchored.tree_size for entry in found.anchors()]
         assert sizes == [7, 8]
+        assert [row.tree_size for row in in_state(found.work.database, "renewed")] == []  # it ends as soon
+        assert found.authority is not None
+        found.authority.renew(days=400)
+        found.pass_time(26 * 86_400)
+        found.run("anchor")
+        assert found.counted() == {"confirmed": 3}
+        assert len(in_state(found.work.database, "renewed")) == 2
         found.check()
