@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from ledger.anchors import Confirmation, check_proof, confirm
 from ledger.errors import AnchorError, AnchorMalformedError, AnchorMismatchError, AnchorUntrustedError
 from tests.ledger.timestamps import DIGEST, HELLO, MAINNET, OTHER, ROOT, TOKEN, TSR, last_certificate
+from tests.programs import program
 from tests.simulators import OTHER_POLICY, POLICY, TimestampAuthority
 
 
@@ -83,8 +83,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> TimestampAuthority:
 
 
 def need_openssl() -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("the openssl program is not installed: it serves as timestamp authority")
+    program("openssl", "it serves as timestamp authority")
 
 
 def test_own_authority_confirms(authority: TimestampAuthority) -> None:

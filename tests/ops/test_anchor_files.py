@@ -26,7 +26,6 @@ from ledger.proofs.trust import Trust
 from ops.anchor_files import anchor_files
 from ops.regtest import serialized
 from ops.verify import verify_path
-from tests.api.identity.programs import program
 from tests.builders import (
     ALICE,
     NUMBER,
@@ -42,6 +41,7 @@ from tests.builders import (
 from tests.logs import Log
 from tests.ops.proofs import an_export, failed_step, files_of
 from tests.ops.timestamps.chains import Litecoin
+from tests.programs import program
 from tests.projections.papers import REGTEST, confirmed_anchor, confirmed_checkpoint, open_policy
 from tests.simulators import TimestampAuthority, pending_anchor
 

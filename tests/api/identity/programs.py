@@ -1,7 +1,4 @@
-"""Programs that some tests need and pip does not bring: where one is missing, they skip with the reason.
-
-With PITH_REQUIRE_PROGRAMS set, as in CI, they fail instead.
-"""
+"""A certified OpenID provider, run as a program of its own."""
 
 from __future__ import annotations
 
@@ -20,24 +17,10 @@ from typing import Final
 import pytest
 
 from api.settings import OpenIdProvider
+from tests.programs import missing, program
 
 _SOURCE: Final = Path(__file__).parent / "provider"
 SECRET: Final = "a secret between the registry and its provider"
-
-
-def program(name: str, source: str) -> str:
-    """Return the path of a program; skips or fails the test where it is not installed."""
-    found = shutil.which(name)
-    if found is None:
-        missing(f"{name} is not installed: {source}")
-    assert found is not None
-    return found
-
-
-def missing(reason: str) -> None:
-    if os.environ.get("PITH_REQUIRE_PROGRAMS"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 def installed_provider() -> Path:

@@ -16,9 +16,9 @@ from litestar import Litestar, Response, get
 from litestar.params import FromPath
 
 from api.settings import ApiSettings
-from tests.api.identity.programs import program
 from tests.api.identity.serving import Identities, identities
 from tests.builders import ALICE, BOB, Who, contributor
+from tests.programs import program
 from tests.witnesses import served as served_app
 
 ASK = "/api/identity/ssh"

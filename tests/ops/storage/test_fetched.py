@@ -177,6 +177,7 @@ def test_packed_content_of_exactly_the_limit_is_held() -> None:
         (CONTENT, "br", "encoding"),
         (CONTENT, "gzip, gzip", "encoding"),
     ],
+    ids=["a bomb", "cut off", "with a tail", "none at all", "deflate", "br", "twice"],
 )
 def test_packing_that_cannot_be_undone_within_limits_is_unreachable(packed: bytes, encoding: str, why: str) -> None:
     with stranger(answering(packed, 200, f"content-encoding: {encoding}")) as server:

@@ -30,8 +30,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rfc3161_client._rust import parse_timestamp_request
 
 from ops.timestamps.der import timestamp_request
-from tests.api.identity.programs import program
 from tests.ops.timestamps.serving import HTML, Reply, Request, Served
+from tests.programs import program
 
 POLICY = "1.3.6.1.4.1.99999.1"
 OTHER_POLICY = "1.3.6.1.4.1.99999.2"

@@ -28,7 +28,7 @@ from opentimestamps.core.timestamp import Timestamp  # type: ignore[import-untyp
 from ledger.anchors import BitcoinRules
 from ledger.block_headers import block_id
 from ops.regtest import mine
-from tests.api.identity.programs import program
+from tests.programs import program
 
 FIRST_HEIGHT = 101
 

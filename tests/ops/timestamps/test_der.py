@@ -14,8 +14,8 @@ from rfc3161_client._rust import parse_timestamp_request
 
 from ledger.anchors import confirm
 from ops.timestamps.der import sorted_certificates, timestamp_request
-from tests.api.identity.programs import program
 from tests.ledger.timestamps import HELLO, ROOT, TOKEN, TSR
+from tests.programs import program
 
 
 @given(
