@@ -114,8 +114,15 @@ def confirm(
 
 
 def check_root(certificate: bytes) -> None:
-    """Check that bytes are a DER certificate; raises ValueError when they are not."""
-    x509.load_der_x509_certificate(certificate)
+    """Check that bytes are a DER certificate.
+
+    Raises:
+        AnchorMalformedError: they are not.
+    """
+    try:
+        x509.load_der_x509_certificate(certificate)
+    except Exception as error:  # what the library raises shares no kind
+        raise AnchorMalformedError(f"no certificate: {type(error).__name__}") from None
 
 
 def _check_input(method: str, digest: bytes, proof: bytes) -> None:

@@ -46,7 +46,7 @@ _NETWORKS: Final[Mapping[str, _Network]] = {
 class BitcoinRules:
     """What policy accepts as a block header of one network: "mainnet", "regtest" or "litecoin-regtest".
 
-    `minimum_work_bits` is log2 of the least expected number of hashes behind a header (60 suits mainnet).
+    `minimum_work_bits` is log2 of the least expected number of hashes behind a header (76 suits mainnet in 2026).
     `checkpoints` gives block ids, in printed (reversed) hex, by height: a header there must be that block.
     "litecoin-regtest" is the toy chain of a Litecoin node, which serves where no Bitcoin node is to be had.
 

@@ -15,7 +15,9 @@ more would find small losses sooner and make each answer longer than 1.5 MB.
 
 What the log keeps (`payloads.Possession`) proves offline that the holder's key signed an answer to the challenge of
 that checkpoint root, so not before that root was known. It leaves open what only the checker saw, that the chunks
-lead to the recorded root; and that the root is this log's at `tree_size`, which whoever has the log can compute. An
+lead to the recorded root; and that the root is this log's at `tree_size`, which whoever has the log can compute.
+Nothing ties a chunk tree to a SHA-256 but the bytes themselves: of a file that is shown whole they are compared; of a
+longer one the recorded root has to come from somebody who read all of it. An
 answer never says on which machine the bytes lie, nor that there is only one copy. Who can choose among many roots (a
 registry in league with a holder) can look for one that spares what is lost.
 """
@@ -76,6 +78,11 @@ def deposit_of(content: Content, place: str = "payload.content") -> Deposit:
     if not isinstance(content.chunk_root, str):
         raise MissingFieldError("no challenge without the root of its chunk tree", place=f"{place}.chunk_root")
     return Deposit(bytes.fromhex(content.sha256), content.bytes, bytes.fromhex(content.chunk_root))
+
+
+def is_shown_whole(length: int) -> bool:
+    """Say whether an answer about a file of so many bytes shows every chunk of it."""
+    return chunk_count(length) <= CHOSEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +217,8 @@ def verify_answer(raw: bytes, challenge: Challenge, deposit: Deposit, tree_size:
 
     Raises:
         VerificationError: step `answer` (it is none), `challenge` (it answers another), `chunks` (not those that were
-            asked for), `inclusion` (they do not lead to the recorded root) or `signature`.
+            asked for, or all of them and together not the file with this SHA-256), `inclusion` (they do not lead to
+            the recorded root) or `signature`.
     """
     given, digest = _decoded(raw)
     found = given.answer
@@ -223,8 +231,11 @@ def verify_answer(raw: bytes, challenge: Challenge, deposit: Deposit, tree_size:
     chosen = challenge.chosen(deposit.length)
     if [chunk.index for chunk in found.chunks] != chosen:
         _refuse("chunks", f"the challenge asks for the chunks {chosen}, the answer shows others")
+    shown = sha256()
     for chunk in found.chunks:
-        _verify_chunk(chunk, deposit)
+        shown.update(_verified_chunk(chunk, deposit))
+    if is_shown_whole(deposit.length) and shown.digest() != deposit.sha256:
+        _refuse("chunks", f"all chunks together are {shown.hexdigest()}, not {deposit.sha256.hex()}")
     try:
         signature = decode_signature(given.signature_b64, "signature_b64")
         verify_possession(challenge.holder_key, challenge.signed(digest), signature)
@@ -271,7 +282,7 @@ def _decoded(raw: bytes) -> tuple[_Signed, bytes]:
     return given, sha256(canonical.encode_decoded(value["answer"])).digest()
 
 
-def _verify_chunk(chunk: _Chunk, deposit: Deposit) -> None:
+def _verified_chunk(chunk: _Chunk, deposit: Deposit) -> bytes:
     data, count = decode_base64(chunk.data_b64), chunk_count(deposit.length)
     if chunk.data_b64 and not data:
         _refuse("chunks", f"chunk {chunk.index} is no base64")
@@ -284,6 +295,7 @@ def _verify_chunk(chunk: _Chunk, deposit: Deposit) -> None:
         verify_inclusion(leaf_hash(data), chunk.index, count, path, deposit.chunk_root)
     except VerificationError as error:
         _refuse("inclusion", f"chunk {chunk.index}: {error.message}")
+    return data
 
 
 def _at(place: str, check: Callable[[], None]) -> None:

@@ -10,7 +10,8 @@ import base64
 import hashlib
 from bisect import insort
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,7 @@ from ledger.subjects import registry_subject
 
 DEFAULT_POLICY: Final[Mapping[str, Any]] = {
     "timestamp_roots": [],
-    "bitcoin": [{"network": "mainnet", "minimum_work_bits": 60, "checkpoints": {}}],
+    "bitcoin": [{"network": "mainnet", "minimum_work_bits": 76, "checkpoints": {}}],
     "moderation": {"server_signed": "held", "replications": "held", "unverified_keys": "held"},
     "matching": {"orcid": True, "email": True},
     "checkers": [],
@@ -40,6 +41,19 @@ DEFAULT_POLICY: Final[Mapping[str, Any]] = {
     "skew_seconds": 300,
 }
 """In force until the stream says otherwise; `pith init` appends it as the first policy_set."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why a proof does not hold."""
+
+    kind: type[AnchorError]
+    message: str
+    place: str
+    cure: str
+
+    def error(self) -> AnchorError:
+        return self.kind(self.message, place=self.place, cure=self.cure)
 
 
 @dataclass(slots=True)
@@ -50,9 +64,12 @@ class Registry:
     keys: KeyHistory = field(default_factory=KeyHistory)
     _policies: dict[int, Entry] = field(default_factory=dict)
     _anchors: dict[int, Entry] = field(default_factory=dict)
-    _confirmations: dict[tuple[bytes, int | None], Confirmation | AnchorError] = field(default_factory=dict)
+    _confirmations: dict[tuple[bytes, int | None], Confirmation | _Fault] = field(default_factory=dict)
     _by_size: list[tuple[int, int]] = field(default_factory=list)  # (-tree size, position) of each anchor
     _last: int = -1
+    # What anchors confirm by everything that is known of policies and keys, the newest of which is `_last_fact`.
+    _settled: dict[int, tuple[Checkpoint, Confirmation] | None] = field(default_factory=dict)
+    _last_fact: int = -1
     _deciding: list[Entry] | None = None  # by everything that is known; None where that was not worked out
 
     @classmethod
@@ -66,14 +83,24 @@ class Registry:
 
     def copy(self) -> Registry:
         """Return a registry that knows the same and learns on its own from here."""
-        known = dict(self._policies), dict(self._anchors), dict(self._confirmations)
-        return Registry(self.name, self.keys.copy(), *known, list(self._by_size), self._last, self._deciding)
+        return replace(
+            self,
+            keys=self.keys.copy(),
+            _policies=dict(self._policies),
+            _anchors=dict(self._anchors),
+            _confirmations=dict(self._confirmations),
+            _by_size=list(self._by_size),
+            _settled=dict(self._settled),
+        )
 
     def add(self, entry: Entry) -> None:
         """Take in an entry of the registry's stream; entries of other subjects are passed over."""
         if entry.event.subject != self.subject:
             return
         self._last, self._deciding = max(self._last, entry.position), None
+        if entry.event.event_type != "timestamp_anchor":
+            self._last_fact = max(self._last_fact, entry.position)
+            self._settled.clear()
         match entry.event.event_type:
             case "policy_set":
                 self._policies[entry.position] = entry
@@ -113,10 +140,11 @@ class Registry:
             try:
                 known = confirm_anchor(anchor.payload, self.policy(before))
             except AnchorError as error:
-                known = error
+                # Not the error itself: each time it was raised it would keep the stack of whoever asked.
+                known = _Fault(type(error), error.message, error.place, error.cure)
             self._confirmations[asked] = known
-        if isinstance(known, AnchorError):
-            raise known
+        if isinstance(known, _Fault):
+            raise known.error()
         return known
 
     def independent_clocks(self, before: int = NOW) -> int:
@@ -150,16 +178,18 @@ class Registry:
         return self._decide(before)
 
     def first_anchors(self, position: int, before: int = NOW) -> list[Entry]:
-        """Return, of each independent clock, the first anchor of the log that vouches for an entry at a position."""
+        """Return which anchors of the log vouched first for an entry at a position, one of each independent clock.
+
+        Of one address only the first that confirms is looked at: a log has thousands of anchors.
+        """
         found: dict[str, Entry] = {}
         asked: set[str] = set()
         for at in sorted(at for size, at in self._by_size if -size > position and at < before):
             entry = self._anchors[at]
             service = entry.event.payload.service
-            # Of one address the first that confirms is enough; a log has thousands of anchors.
-            if service not in asked and self.confirmed(entry, before):
+            if service not in asked and (said := self._said(entry, before)):
                 asked.add(service)
-                found.setdefault(self.confirmation(entry.event, before).clock, entry)
+                found.setdefault(said[1].clock, entry)
         return list(found.values())
 
     def _decide(self, before: int) -> list[Entry]:
@@ -167,33 +197,44 @@ class Registry:
         found: dict[str, Entry] = {}
         for _, position in self._by_size:
             entry = self._anchors[position]
-            if position < before and self.confirmed(entry, before):
-                found.setdefault(self.confirmation(entry.event, before).clock, entry)
+            if position < before and (said := self._said(entry, before)):
+                found.setdefault(said[1].clock, entry)
                 if len(found) == needed:
                     return list(found.values())
         return []
 
     def confirmed(self, entry: Entry, before: int = NOW) -> Checkpoint | None:
         """Return the checkpoint of this log that an entry of the stream anchors; None where it confirms none."""
-        signer = entry.event.signer
-        if entry.event.event_type != "timestamp_anchor" or signer.signer_type != "pith_registry":
-            return None
-        if self.keys.is_cut(signer.key_id, entry.position, entry.received_at, before):
-            return None
-        try:
-            return self.anchored(entry, before)[0]
-        except (AnchorError, VerificationError):
-            return None  # pending, or under roots that policy no longer trusts
+        said = self._said(entry, before)
+        return said[0] if said else None
+
+    def _said(self, entry: Entry, before: int) -> tuple[Checkpoint, Confirmation] | None:
+        """Return what an entry of the stream confirms, and by whom; None where it confirms nothing."""
+        is_settled = before > self._last_fact
+        if is_settled and entry.position in self._settled:
+            return self._settled[entry.position]
+        found: tuple[Checkpoint, Confirmation] | None = None
+        with suppress(AnchorError, VerificationError):  # pending, or under roots that policy no longer trusts
+            found = self.anchored(entry, before)
+        if is_settled:
+            self._settled[entry.position] = found
+        return found
 
     def anchored(self, entry: Entry, before: int = NOW) -> tuple[Checkpoint, Confirmation]:
         """Return the checkpoint that an anchor in the stream confirms, and what its proof says.
 
         Raises:
             AnchorError: the proof does not hold under the policy in force before a position.
-            VerificationError: what was anchored is no checkpoint that this log's key signed, or not this one.
+            VerificationError: what was anchored is no checkpoint that this log's key signed, or not this one; or the
+                entry is no anchor by the registry, or by a key that was revoked from before it.
         """
-        anchored = entry.event.payload.anchored
-        confirmed = self.confirmation(entry.event, before)
+        event, signer = entry.event, entry.event.signer
+        if event.event_type != "timestamp_anchor" or signer.signer_type != "pith_registry":
+            raise VerificationError("anchor", "only the registry anchors its checkpoints")
+        anchored = event.payload.anchored
+        confirmed = self.confirmation(event, before)
+        if self.keys.is_cut(signer.key_id, entry.position, entry.received_at, before):
+            raise VerificationError("anchor", "the key that signed the anchor was revoked from an earlier time")
         if not isinstance(anchored.note, str):
             raise VerificationError("anchor", "the anchor does not carry its note: anything could be anchored")
         # The proof says when the note existed at the latest: a key stolen later does not unmake it.

@@ -15,6 +15,7 @@ import msgspec
 
 from ledger import anchors, canonical, possession, records, subjects
 from ledger.errors import (
+    AnchorError,
     AnchorMismatchError,
     HashMismatchError,
     InvalidFieldError,
@@ -204,7 +205,7 @@ def _policy_set(case: Case) -> None:
     for index, root in enumerate(case.entry.event.payload.timestamp_roots):
         try:
             anchors.check_root(base64.b64decode(root, validate=True))
-        except ValueError:
+        except (ValueError, AnchorError):
             raise InvalidFieldError(
                 "not the base64 of a DER certificate", place=f"payload.timestamp_roots[{index}]"
             ) from None

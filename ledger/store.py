@@ -7,10 +7,12 @@ up under the write lock. Nothing is answered before it is on the disk.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -20,6 +22,7 @@ from ledger.commitments import Disclosure, check_disclosures
 from ledger.database import Database, create_tables
 from ledger.errors import (
     LogCorruptedError,
+    MalformedError,
     NotFoundError,
     StoreError,
     SubmissionError,
@@ -51,6 +54,8 @@ from ledger.verdicts import check
 from ledger.verification import Head, verify_entries
 
 READ_ROWS = 1_000
+_UNJUDGED: Final = "nothing of it was stored; tell whoever runs this registry, whose log says more"
+_LOG: Final = logging.getLogger(__name__)
 
 
 def create_log(database: Database, registry: str) -> None:
@@ -133,8 +138,7 @@ class Store:
                     if key is not None:
                         self._seal(connection, key, clock, frontier, sealed)
             except BaseException:
-                # What was folded in from this batch may have been rolled back.
-                self._registry, self._registry_size = Registry(self.registry_name), 0
+                self._forget()
                 raise
         if any(isinstance(outcome, Appended) and _redacts(outcome.entry) for outcome in sealed.outcomes):
             self._database.empty_write_ahead_log()
@@ -174,8 +178,13 @@ class Store:
                         insert_entries(connection, entries, [], head)
                         self._registry_size = head.size + len(entries)
             except BaseException:
-                self._registry, self._registry_size = Registry(self.registry_name), 0
+                self._forget()
                 raise
+
+    def _forget(self) -> None:
+        """Go back to what is surely committed: what was folded in from a batch may have been rolled back."""
+        with self._known_lock:
+            self._registry, self._registry_size = self._known.copy(), self._known_size
 
     @contextmanager
     def targets_of(self, entries: Sequence[Entry]) -> Iterator[BatchTargets]:
@@ -213,6 +222,11 @@ class Store:
                 check(entry, registry, targets)
             except SubmissionError as error:
                 outcomes.append(error)
+                continue
+            except Exception as error:
+                # Nobody else's event in this batch must suffer from it.
+                _LOG.exception("%s cannot be judged", event.id_text)
+                outcomes.append(MalformedError(f"it cannot be judged ({type(error).__name__})", cure=_UNJUDGED))
                 continue
             new.append(entry)
             known[event.event_id] = entry

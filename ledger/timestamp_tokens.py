@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from rfc3161_client import PKIStatus, TimeStampResponse, VerificationError, VerifierBuilder, decode_timestamp_response
 
-from ledger.errors import AnchorMalformedError, AnchorMismatchError, AnchorUntrustedError
+from ledger.errors import AnchorError, AnchorMalformedError, AnchorMismatchError, AnchorUntrustedError
 
 SHA256: Final = "2.16.840.1.101.3.4.2.1"
 SIGNED_DIGESTS: Final = frozenset({SHA256, "2.16.840.1.101.3.4.2.2", "2.16.840.1.101.3.4.2.3"})
@@ -48,7 +49,7 @@ def read_reply(digest: bytes, proof: bytes) -> TimeStampResponse:
         AnchorMalformedError: not such a reply, or one that was not granted.
         AnchorMismatchError: it is about something else.
     """
-    try:
+    with _reading():
         reply = decode_timestamp_response(proof)
         if reply.status != PKIStatus.GRANTED:
             said = " ".join(reply.status_string)[:_SAID]
@@ -57,8 +58,6 @@ def read_reply(digest: bytes, proof: bytes) -> TimeStampResponse:
             )
         imprint = reply.tst_info.message_imprint
         algorithm, stamped = imprint.hash_algorithm.dotted_string, imprint.message
-    except ValueError as error:
-        raise AnchorMalformedError(f"not an RFC 3161 reply: {_reason(error)}") from None
     if algorithm != SHA256:
         raise AnchorMismatchError(f"the timestamp is about a hash by algorithm {algorithm}, not a SHA-256")
     if stamped != digest:
@@ -78,7 +77,7 @@ def verify_reply(digest: bytes, proof: bytes, roots: Sequence[bytes]) -> Token:
         AnchorUntrustedError: it does not verify under an accepted root, or is signed over a weak hash.
     """
     reply = read_reply(digest, proof)
-    try:
+    with _reading():
         # The signature's digest must be in this list to verify (RFC 5652, 5.1), so limiting the list limits it.
         weak = {algorithm.dotted_string for algorithm in reply.signed_data.digest_algorithms} - SIGNED_DIGESTS
         if weak:
@@ -91,8 +90,6 @@ def verify_reply(digest: bytes, proof: bytes, roots: Sequence[bytes]) -> Token:
             token.policy.dotted_string,
             hashlib.sha256(root.public_bytes(Encoding.DER)).hexdigest(),
         )
-    except ValueError as error:
-        raise AnchorMalformedError(f"not an RFC 3161 reply: {_reason(error)}") from None
 
 
 def signer_certificate(reply: TimeStampResponse) -> x509.Certificate:
@@ -141,6 +138,17 @@ def _trials(known: Sequence[x509.Certificate]) -> Iterator[tuple[x509.Certificat
     if between:
         for root in ends:
             yield root, [root, *between]
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Take whatever the libraries raise on hostile bytes as word that these are no reply; they share no kind of it."""
+    try:
+        yield
+    except AnchorError:
+        raise
+    except Exception as error:
+        raise AnchorMalformedError(f"not an RFC 3161 reply: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ledger.errors import VerificationError
 from ledger.events import Entry
-from ledger.proofs.outside import outside_word
+from ledger.proofs.outside import check_header, outside_word
 from ledger.proofs.trust import Trust
 from ledger.registry import Registry
 
@@ -44,14 +44,29 @@ def check_anchored(registry: Registry, stream: Iterable[Entry], root: Callable[[
     return count
 
 
-def outside_words(registry: Registry, before: int, trust: Trust) -> list[str]:
-    """Say which outside clocks vouch for how much of a log below a position, one sentence a clock.
+def outside_words(registry: Registry, stream: Iterable[Entry], trust: Trust) -> list[str]:
+    """Say how much of a log each outside clock vouches for, the one that reaches farthest first.
+
+    Args:
+        stream: the registry's stream, all of it taken into `registry`.
 
     Raises:
-        VerificationError: step `anchor`; a block is another one in the headers that the reader trusts.
+        VerificationError: step `anchor`; the block of some anchor is another one in the reader's headers.
     """
-    found = []
-    for anchor in registry.deciding_anchors(before):
-        what = f"its first {anchor.event.payload.anchored.tree_size} entries stood in the log"
-        found.append(outside_word(what, anchor, registry.confirmation(anchor.event, before), trust))
-    return found or ["open: no outside clock vouches for this log yet; the times in it are the registry's word"]
+    farthest: dict[str, tuple[int, Entry]] = {}
+    for entry in stream:
+        checkpoint = registry.confirmed(entry)
+        if checkpoint is None:
+            continue
+        check_header(entry, trust)
+        clock = registry.confirmation(entry.event).clock
+        if clock not in farthest or checkpoint.size > farthest[clock][0]:
+            farthest[clock] = checkpoint.size, entry
+    found = [
+        outside_word(f"its first {size} entries stood in the log", anchor, registry.confirmation(anchor.event), trust)
+        for size, anchor in sorted(farthest.values(), key=lambda one: -one[0])
+    ]
+    needed = registry.independent_clocks()
+    if len(found) < needed:
+        found.append(f"open: {needed} independent clocks must vouch for this log by its policy, {len(found)} do")
+    return found

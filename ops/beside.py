@@ -7,15 +7,20 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ops.settings import Settings
 
 LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 1.0
-"""How long to wait before a process that ended is started again."""
+LONGEST_SECONDS: Final = 60.0
+"""How long to wait before a process that ended is started again: at first, and at most where it keeps ending."""
+
+LIVED_SECONDS: Final = 60.0
+"""A process that lived so long has worked."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -34,7 +39,9 @@ def kept_running(what: str, module: str, arguments: Sequence[str], settings: Set
     environment = {**os.environ, "PITH_DATA": str(settings.data.absolute())}
 
     def keep() -> None:
+        rest = AGAIN_SECONDS / 2
         while not stopped.is_set():
+            began = time.monotonic()
             # Its standard input closes with this process, however that ends: then it ends too. In a session of its own,
             # since an interrupt from the terminal is for this process alone.
             with subprocess.Popen(  # noqa: S603
@@ -42,8 +49,11 @@ def kept_running(what: str, module: str, arguments: Sequence[str], settings: Set
             ) as child:
                 while child.poll() is None and not stopped.wait(LOOK_SECONDS):
                     pass
-                if child.poll() is not None and not stopped.wait(AGAIN_SECONDS):
-                    _LOG.error("the %s process ended with %s and is started again", what, child.returncode)
+                if stopped.is_set():
+                    return
+            rest = AGAIN_SECONDS if time.monotonic() - began > LIVED_SECONDS else min(2 * rest, LONGEST_SECONDS)
+            _LOG.error("the %s process ended with %s; it is started again in %g s", what, child.returncode, rest)
+            stopped.wait(rest)
 
     keeper = threading.Thread(target=keep, name=f"pith-{what}")
     keeper.start()
@@ -58,7 +68,10 @@ def end_with_parent(stop: Callable[[], None]) -> None:
     """Call `stop` as soon as standard input is closed."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Past Python's own buffer, whose lock would abort the process where a signal ends it meanwhile.
+        with suppress(OSError):
+            while os.read(0, 4_096):
+                pass
         stop()
 
     threading.Thread(target=wait, daemon=True).start()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Final
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final
 
 import httpx
 
@@ -57,7 +58,12 @@ class Fetching:
         timeout = httpx.Timeout(min(SILENCE_SECONDS, deadline))
         limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
         self._client = httpx.AsyncClient(
-            headers=_HEADERS, timeout=timeout, limits=limits, follow_redirects=False, transport=transport
+            headers=_HEADERS,
+            cookies=no_cookies(),
+            timeout=timeout,
+            limits=limits,
+            follow_redirects=False,
+            transport=transport,
         )
 
     def get(self, address: str, limit: int, *, anew: bool = False) -> bytes:
@@ -71,9 +77,7 @@ class Fetching:
             NotFoundError: there is nothing (404 or 410).
             SourceUnreadableError: it cannot be had, or is longer than that; says why.
         """
-        answer = self.ask("GET", address, limit, headers=_ANEW if anew else {})
-        _check_status(answer.status, address)
-        return answer.body
+        return self._wait(self._ask("GET", address, limit, _ANEW if anew else {}, b"", _check_status), address).body
 
     def ask(
         self, method: str, address: str, limit: int, *, headers: Mapping[str, str] | None = None, body: bytes = b""
@@ -86,7 +90,9 @@ class Fetching:
         Raises:
             SourceUnreadableError: it cannot be had, or is longer than that; says why.
         """
-        asking = self._ask(method, address, limit, headers or {}, body)
+        return self._wait(self._ask(method, address, limit, headers or {}, body, lambda *_: None), address)
+
+    def _wait(self, asking: Coroutine[Any, Any, Answer], address: str) -> Answer:
         future = asyncio.run_coroutine_threadsafe(asking, self._loop)
         try:
             return future.result()
@@ -94,13 +100,25 @@ class Fetching:
             raise SourceUnreadableError(f"no whole answer within {self._deadline:g} seconds", place=address) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise SourceUnreadableError(str(error) or type(error).__name__, place=address) from error
+        except ValueError as error:
+            # Such as a redirect to a host that is no name (idna.IDNAError).
+            raise SourceUnreadableError("it answers with what cannot be read", place=address) from error
         finally:
             # Nobody waits any more where the caller was interrupted.
             future.cancel()
 
-    async def _ask(self, method: str, address: str, limit: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _ask(
+        self,
+        method: str,
+        address: str,
+        limit: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        check: Callable[[int, str], None],
+    ) -> Answer:
         request = self._client.stream(method, address, headers=headers, content=body or None)
         async with asyncio.timeout(self._deadline), request as response:
+            check(response.status_code, address)
             encoding = response.headers.get("content-encoding", "identity").strip().lower()
             if encoding not in ("identity", "gzip"):
                 raise SourceUnreadableError(f"it answers in the encoding {encoding[:40]!r}", place=address)
@@ -112,6 +130,11 @@ class Fetching:
                     raise _too_long(limit, address)
         content = _unpacked(bytes(received), limit, address) if encoding == "gzip" else bytes(received)
         return Answer(response.status_code, response.headers, content)
+
+
+def no_cookies() -> CookieJar:
+    """Return a jar that takes none: what one server says is not carried to another, nor into a later request."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _check_status(status: int, address: str) -> None:

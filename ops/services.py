@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Literal
 
-HOUR = 3_600
-DAY = 24 * HOUR
-YEAR = 365 * DAY
+HOUR_SECONDS = 3_600
+DAY_SECONDS = 24 * HOUR_SECONDS
+YEAR_SECONDS = 365 * DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class Anchoring:
     calendars: tuple[Calendar, ...] = ()
     authorities: tuple[Authority, ...] = ()
     headers: tuple[HeaderSource, ...] = ()
-    every_seconds: int = HOUR
+    every_seconds: int = HOUR_SECONDS
     use: int = 0
     depth: int = 6
-    stale_seconds: int = 2 * DAY
-    give_up_seconds: int = 30 * DAY
-    renew_seconds: int = 30 * DAY
-    patience_seconds: int = DAY
+    stale_seconds: int = 2 * DAY_SECONDS
+    give_up_seconds: int = 30 * DAY_SECONDS
+    renew_seconds: int = 30 * DAY_SECONDS
+    patience_seconds: int = DAY_SECONDS
 
     @property
     def clocks(self) -> tuple[Calendar | Authority, ...]:
@@ -77,12 +77,14 @@ class Fetched:
     """From where copies may be fetched, and how much.
 
     `hosts` are names, or `*.` and a domain for all below it; `networks` lists private networks that these may be in
-    all the same (CIDR), for archives of one's own.
+    all the same (CIDR), for archives of one's own. `max_bytes_a_day` is how much people's requests may bring into
+    archives and buckets on one day (UTC).
     """
 
     hosts: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     max_bytes: int = 200 * 1024 * 1024
+    max_bytes_a_day: int = 20 * 1024 * 1024 * 1024
     seconds: int = 300
 
 
@@ -121,8 +123,8 @@ class Storing:
 
     archives: tuple[WebArchive, ...] = ()
     buckets: tuple[Bucket, ...] = ()
-    recheck_seconds: int = 30 * DAY
-    again_seconds: int = 6 * HOUR
+    recheck_seconds: int = 30 * DAY_SECONDS
+    again_seconds: int = 6 * HOUR_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

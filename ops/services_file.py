@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final, Literal, cast
+from urllib.parse import urlsplit
 
+from ops.counting import counted
 from ops.services import (
-    DAY,
-    YEAR,
+    DAY_SECONDS,
+    YEAR_SECONDS,
     Anchoring,
     Authority,
     Bucket,
@@ -30,6 +32,8 @@ _HOST: Final = re.compile(
 _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,38}[a-z0-9])?")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_POOL: Final = ".pool."
+_A_CALENDAR: Final = "https://alice.btc.calendar.opentimestamps.org"
 _REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -55,7 +59,11 @@ def _anchoring(table: Table) -> Anchoring:
     usual = Anchoring()
     calendars, authorities, headers = [], [], []
     for item in table.tables("calendars"):
-        calendars.append(Calendar(item.address("url", insecure=item.flag("insecure")).rstrip("/")))
+        url = item.address("url", insecure=item.flag("insecure")).rstrip("/")
+        if _POOL in (urlsplit(url).hostname or ""):
+            cure = f"name a calendar itself, such as {_A_CALENDAR}"
+            raise item.fault("url", "a pool hands on to calendars that it alone chooses, so none could be asked", cure)
+        calendars.append(Calendar(url))
         item.finish()
     for item in table.tables("authorities"):
         url = item.address("url", insecure=item.flag("insecure"))
@@ -71,24 +79,27 @@ def _anchoring(table: Table) -> Anchoring:
         calendars=tuple(calendars),
         authorities=tuple(authorities),
         headers=tuple(headers),
-        every_seconds=table.number("every_seconds", usual.every_seconds, 1, YEAR),
+        every_seconds=table.number("every_seconds", usual.every_seconds, 1, YEAR_SECONDS),
         use=table.number("use", usual.use, 0, 100),
         depth=table.number("depth", usual.depth, 1, 1_000),
-        stale_seconds=table.number("stale_seconds", usual.stale_seconds, 1, 10 * YEAR),
-        give_up_seconds=table.number("give_up_seconds", usual.give_up_seconds, 1, 10 * YEAR),
-        renew_seconds=table.number("renew_seconds", usual.renew_seconds, 0, 10 * YEAR),
-        patience_seconds=table.number("patience_seconds", usual.patience_seconds, 1, 10 * YEAR),
+        stale_seconds=table.number("stale_seconds", usual.stale_seconds, 1, 10 * YEAR_SECONDS),
+        give_up_seconds=table.number("give_up_seconds", usual.give_up_seconds, 1, 10 * YEAR_SECONDS),
+        renew_seconds=table.number("renew_seconds", usual.renew_seconds, 0, 10 * YEAR_SECONDS),
+        patience_seconds=table.number("patience_seconds", usual.patience_seconds, 1, 10 * YEAR_SECONDS),
     )
     table.finish()
     _check_unique(table, "calendars", (calendar.url for calendar in calendars))
     _check_unique(table, "authorities", (authority.url.rstrip("/") for authority in authorities))
     if found.use > len(found.clocks):
-        raise table.fault("use", f"only {len(found.clocks)} timestamp services are named")
+        number = len(found.clocks)
+        message = f"only {counted(number, 'timestamp service is', 'timestamp services are')} named"
+        raise table.fault("use", message, f"name more, or write use = {number}, or 0 for all of them")
     if calendars and not headers:
         cure = "name a node, an Esplora address or a file in [[anchoring.headers]]"
         raise table.fault("headers", "without block headers no promise of a calendar can ever be confirmed", cure)
     if found.give_up_seconds < found.stale_seconds:
-        raise table.fault("give_up_seconds", "a promise would be given up before it is stale")
+        cure = f"write at least stale_seconds, which is {found.stale_seconds}"
+        raise table.fault("give_up_seconds", "a promise would be given up before it is stale", cure)
     return found
 
 
@@ -100,9 +111,13 @@ def _header_source(table: Table) -> HeaderSource:
         return HeaderSource(kind, str(table.path("address")))
     if kind == "esplora":
         return HeaderSource(kind, table.address("address", insecure=insecure).rstrip("/"))
-    address = table.secret("address") if table.is_secret("address") else table.address("address", insecure=insecure)
+    is_secret = table.is_secret("address")
+    address = table.secret("address") if is_secret else table.text("address")
     if (reason := fault_of_address(address, insecure=insecure, credentials=True)) is not None:
-        raise table.fault("address", reason)
+        raise table.fault("address", *reason)
+    if not is_secret and "@" in urlsplit(address).netloc:
+        cure = 'put it in a file: address_file = "…"'
+        raise table.fault("address", "an address with a user and a password does not stand in this file", cure)
     return HeaderSource(kind, address)
 
 
@@ -122,7 +137,8 @@ def _fetched(table: Table) -> Fetched:
         hosts=hosts,
         networks=networks,
         max_bytes=table.number("max_bytes", usual.max_bytes, 1, 1 << 40),
-        seconds=table.number("seconds", usual.seconds, 1, DAY),
+        max_bytes_a_day=table.number("max_bytes_a_day", usual.max_bytes_a_day, 0, 1 << 50),
+        seconds=table.number("seconds", usual.seconds, 1, DAY_SECONDS),
     )
     table.finish()
     return found
@@ -135,8 +151,8 @@ def _storing(table: Table) -> Storing:
     found = Storing(
         archives=archives,
         buckets=buckets,
-        recheck_seconds=table.number("recheck_seconds", usual.recheck_seconds, 1, 10 * YEAR),
-        again_seconds=table.number("again_seconds", usual.again_seconds, 1, YEAR),
+        recheck_seconds=table.number("recheck_seconds", usual.recheck_seconds, 1, 10 * YEAR_SECONDS),
+        again_seconds=table.number("again_seconds", usual.again_seconds, 1, YEAR_SECONDS),
     )
     table.finish()
     _check_unique(table, "archives", (archive.name for archive in archives))
@@ -149,7 +165,7 @@ def _archive(table: Table) -> WebArchive:
     save, cdx, replay = (table.address(key, insecure=insecure).rstrip("/") for key in ("save", "cdx", "replay"))
     found = WebArchive(_name(table), save, cdx, replay, table.text("access_key", ""), table.secret("secret_key"))
     if bool(found.access_key) != bool(found.secret_key):
-        raise table.fault("access_key", "access_key and secret_key belong together")
+        raise table.fault("access_key", "access_key and secret_key belong together", "give both, or neither")
     table.finish()
     return found
 
@@ -157,7 +173,8 @@ def _archive(table: Table) -> WebArchive:
 def _bucket(table: Table) -> Bucket:
     bucket, region = table.text("bucket"), table.text("region")
     if not _BUCKET.fullmatch(bucket):
-        raise table.fault("bucket", "this is no name of a bucket")
+        cure = "use 3 to 63 small letters, digits, dots and hyphens"
+        raise table.fault("bucket", "this is no name of a bucket", cure)
     if not _REGION.fullmatch(region):
         raise table.fault("region", "this is no region", "such as eu-central-1")
     found = Bucket(
@@ -194,5 +211,5 @@ def _check_unique(table: Table, key: str, values: Iterable[str]) -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise table.fault(key, f"{value} is named twice")
+            raise table.fault(key, f"{value} is named twice", "take one of them out, or give it another name")
         seen.add(value)

@@ -18,6 +18,7 @@ from ledger.errors import UsageError
 MAX_FILE_BYTES: Final = 1 << 20
 _VARIABLE: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 _PRINTABLE: Final = re.compile(r"[!-~]+")
+_NO_ADDRESS: Final = "this is no address", "such as https://service.example.org/path"
 
 
 class Table:
@@ -81,21 +82,23 @@ class Table:
         """Take out a whole number between two others."""
         value = self._left.pop(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise self.fault(key, f"this is no whole number from {least} to {most}")
+            message = f"this is no whole number from {least} to {most}"
+            raise self.fault(key, message, f"write it in digits, without quotes, such as {key} = {default}")
         return value
 
     def flag(self, key: str) -> bool:
         """Take out a yes or no; no where it is not there."""
         value = self._left.pop(key, False)
         if not isinstance(value, bool):
-            raise self.fault(key, "this is neither true nor false")
+            raise self.fault(key, "this is neither true nor false", f"write {key} = true, or leave it out")
         return value
 
     def choice(self, key: str, *choices: str) -> str:
         """Take out one of some words."""
         value = self.text(key)
         if value not in choices:
-            raise self.fault(key, f"this is none of {', '.join(choices)}")
+            written = " or ".join(f'{key} = "{choice}"' for choice in choices)
+            raise self.fault(key, f"this is none of {', '.join(choices)}", f"write {written}")
         return value
 
     def address(self, key: str, *, insecure: bool) -> str:
@@ -105,7 +108,7 @@ class Table:
         """
         value = self.text(key)
         if (reason := fault_of_address(value, insecure=insecure)) is not None:
-            raise self.fault(key, reason, "such as https://service.example.org/path")
+            raise self.fault(key, *reason)
         return value
 
     def secret(self, key: str) -> str:
@@ -121,9 +124,10 @@ class Table:
         if found is None:
             cure = f'name a file with {name} = "…", or a variable with {key} = "env:NAME"'
             raise self.fault(key, "a secret does not stand in this file", cure)
-        if not self._environment.get(found[1]):
-            raise self.fault(key, f"the variable {found[1]} is not set")
-        return self._environment[found[1]]
+        if not (secret := self._environment.get(found[1], "").strip()):
+            cure = f'set it where `pith` is started, or name a file with {name} = "…"'
+            raise self.fault(key, f"the variable {found[1]} is not set", cure)
+        return self._one_secret(key, secret, f"the variable {found[1]}")
 
     def is_secret(self, key: str) -> bool:
         """Say whether a value is kept elsewhere, in a file or a variable."""
@@ -135,12 +139,18 @@ class Table:
 
     def _read_secret(self, name: str, file: str) -> str:
         try:
-            secret = (self._path.parent / file).read_text("utf-8").rstrip("\r\n")
+            secret = (self._path.parent / file).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise self.fault(name, f"the file cannot be read: {reason}") from None
+            cure = f"its path counts from {self._path.parent}; whoever runs `pith` must be able to read it"
+            raise self.fault(name, f"the file cannot be read: {reason}", cure) from None
+        return self._one_secret(name, secret, "the file")
+
+    def _one_secret(self, key: str, secret: str, source: str) -> str:
+        """Return a secret, from which blanks around it are gone, if it is one word."""
         if not _PRINTABLE.fullmatch(secret):
-            raise self.fault(name, "the file does not hold one secret on one line")
+            cure = "it holds the secret alone, in printable ASCII without blanks"
+            raise self.fault(key, f"{source} does not hold one secret on one line", cure)
         return secret
 
     def _below(self, value: Any, key: str) -> Table:
@@ -159,9 +169,11 @@ def read_table(path: Path, environment: Mapping[str, str]) -> Table:
     except FileNotFoundError:
         content = b""
     except OSError as error:
-        raise UsageError(f"this cannot be read: {error.strerror}", place=str(path)) from None
+        cure = "whoever runs `pith` must be able to read it"
+        raise UsageError(f"this cannot be read: {error.strerror}", place=str(path), cure=cure) from None
     if len(content) > MAX_FILE_BYTES:
-        raise UsageError(f"this has more than {MAX_FILE_BYTES} bytes", place=str(path))
+        cure = "take out what is no setting"
+        raise UsageError(f"this has more than {MAX_FILE_BYTES} bytes", place=str(path), cure=cure)
     try:
         value = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -170,8 +182,8 @@ def read_table(path: Path, environment: Mapping[str, str]) -> Table:
     return Table(value, "", path, environment)
 
 
-def fault_of_address(value: str, *, insecure: bool, credentials: bool = False) -> str | None:
-    """Say what is wrong with the address of a service; None where nothing is.
+def fault_of_address(value: str, *, insecure: bool, credentials: bool = False) -> tuple[str, str] | None:
+    """Say what is wrong with the address of a service, and the cure; None where nothing is.
 
     Args:
         insecure: http to any host is meant.
@@ -181,15 +193,15 @@ def fault_of_address(value: str, *, insecure: bool, credentials: bool = False) -
         parts = urlsplit(value)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        return "this is no address"
+        return _NO_ADDRESS
     if parts.scheme not in ("http", "https") or not host or len(value) > 2_000 or not _PRINTABLE.fullmatch(value):
-        return "this is no address"
+        return _NO_ADDRESS
     if "?" in value or "#" in value:
-        return "an address of a service has no query and no fragment"
+        return "an address of a service has no query and no fragment", "leave out what follows the path"
     if "@" in parts.netloc and not credentials:
-        return "an address of a service holds no user and no password"
+        return "an address of a service holds no user and no password", "leave out what stands before the @"
     if parts.scheme == "http" and not insecure and not _is_loopback(host):
-        return "over http anybody on the way can answer: use https, or say `insecure = true`"
+        return "over http anybody on the way can answer", "use https, or say `insecure = true` where that is meant"
     return None
 
 

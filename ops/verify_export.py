@@ -68,7 +68,7 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
             store.checkpoints.adopt(opened, now=0)
             if msgspec.to_builtins(identity(store)) != stated:
                 raise VerificationError("root", "it is not what the log says of its keys", place=IDENTITY_PATH)
-            vouched = outside_words(registry, size, trust)
+            vouched = outside_words(registry, store.of_registry(0, size), trust)
             files = check_anchor_files(store, folder, size)
             digest = replay(store, size, Path(scratch))
         finally:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger import canonical
+from ledger.anchors import Confirmation
 from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
 from ledger.proofs.authority import Authority
 from ledger.proofs.entry_rows import PROOFS, entry_of_row, whole
-from ledger.proofs.outside import outside_word
+from ledger.proofs.outside import check_header, contradictions, outside_word
 from ledger.proofs.sparse import SparseTargets, verify_sparse
 from ledger.proofs.steps import step
 from ledger.proofs.trust import Trust, cosigned, open_questions
@@ -91,13 +92,18 @@ def _verify_state(
 
 def _outside(judged: Judged, trust: Trust) -> list[str]:
     """Say which outside clocks vouch for the record: for its place in the log, and for its hash alone."""
-    registry, found = judged.registry, list[str]()
+    registry, found, vouched = judged.registry, list[str](), list[tuple[Confirmation, int]]()
+    for anchor in registry.deciding_anchors(judged.before):
+        check_header(anchor, trust)
     for anchor in registry.first_anchors(judged.record.position, judged.before):
         what = f"the record stood in the log, among its first {anchor.event.payload.anchored.tree_size} entries,"
-        found.append(outside_word(what, anchor, registry.confirmation(anchor.event, judged.before), trust))
+        confirmed = registry.confirmation(anchor.event, judged.before)
+        found.append(outside_word(what, anchor, confirmed, trust))
+        vouched.append((confirmed, judged.record.received_at))
     for anchor in own_anchors(judged).values():
         confirmed = registry.confirmation(anchor.event, judged.before)
         found.append(outside_word("the canonical record existed", anchor, confirmed, trust))
+    found += contradictions(vouched)
     return found or ["open: no outside clock vouches for this record yet; the times here are the registry's word"]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger import tlog_proof
+from ledger.anchors import Confirmation
 from ledger.checkpoints import open_checkpoint
 from ledger.errors import KeyNotValidError, SubmissionError, UsageError, VerificationError
 from ledger.events import Entry, from_value, parse_stored
 from ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.proofs.authority import Authority, authority_of, authority_of_events
 from ledger.proofs.entry_rows import entry_of_row, hashes_of_text, whole
-from ledger.proofs.outside import outside_word
+from ledger.proofs.outside import contradictions, outside_word
 from ledger.proofs.receipts import VERSION
 from ledger.proofs.sparse import SparseTargets, verify_sparse
 from ledger.proofs.steps import step
@@ -140,14 +141,15 @@ def _verify_event(entry: Entry, registry: Registry) -> None:
 
 def _verify_anchors(entry: Entry, anchors: list[Entry], registry: Registry, trust: Trust) -> list[str]:
     """Say what outside clocks vouch for: that the entry stood in a tree which existed at some time."""
-    done = []
+    done, vouched = list[str](), list[tuple[Confirmation, int]]()
     for anchor in anchors:
         with step("anchor", f"position {anchor.position}"):
             earlier, confirmed = registry.anchored(anchor)
             if earlier.size <= entry.position:
                 raise VerificationError("anchor", f"it covers {earlier.size} entries, not position {entry.position}")
         done.append(outside_word("it stood in the log", anchor, confirmed, trust))
-    return done
+        vouched.append((confirmed, entry.received_at))
+    return done + contradictions(vouched)
 
 
 def _check_stated(value: Mapping[str, Any], authority: Authority) -> None:

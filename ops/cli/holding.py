@@ -11,6 +11,7 @@ import typer
 from ledger.errors import KeyRoleError, UsageError
 from ledger.possession import format_location
 from ops.cli.output import Json, say
+from ops.counting import counted
 from ops.keyfiles import read_key
 
 
@@ -35,7 +36,7 @@ def hold(
     held = read_key(key)
     if held.role != "contributor":
         cure = "make a key for holding: pith keygen did:web:HOST -o FILE"
-        raise KeyRoleError(f"this is a {held.role} key", place=str(key), cure=cure)
+        raise KeyRoleError(f"the key has the role {held.role}", place=str(key), cure=cure)
     holdings = Holdings(folder, held.key)
     found = holdings.scan()
 
@@ -54,7 +55,7 @@ def hold(
             return
         unreadable = f" ({found.unreadable} could not be read)" if found.unreadable else ""
         say(
-            f"holding    {found.files} files, {found.bytes} bytes{unreadable}",
+            f"holding    {counted(found.files, 'file')}, {counted(found.bytes, 'byte')}{unreadable}",
             f"address    {address}",
             f"location   {facts['location']}",
             "           of every copy here, for a storage_attestation with the kind holder;",

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from ledger.errors import UsageError
 from ledger.publication import CHECKPOINT_PATH, IDENTITY_PATH
 from ops.cli.output import Json, opened, say
 from ops.publications import open_folder
@@ -58,6 +59,8 @@ def serve(
         )
 
     if folder is not None:
+        if work:
+            raise UsageError("the files of a log owe nothing", place="--work", cure="leave it out with --folder")
         serve_application(create_log_app(open_folder(folder)), host, port, announce)
         return
     from api.app import create_app
@@ -75,6 +78,8 @@ def serve(
         if port and "PITH_BASE_URL" not in os.environ:
             settings = replace(settings, base_url=f"http://{f'[{host}]' if ':' in host else host}:{port}")
         configure_logging(sys.stderr, json=json or not sys.stderr.isatty())
+        if work:
+            home.check_own()
         cleaning.enter_context(projecting(home.settings))
         if work:
             cleaning.enter_context(kept_running("working", "ops", ("work", "--with-parent"), home.settings))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ledger.errors import UsageError
 from ops.cli.output import Json, opened, say, tell
+from ops.ending import end_at_signals
 from ops.home import Home
 from ops.services_file import read_services
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS: Final = 90.0
 """How long `anchor` waits for a worker that is at the same work."""
+
+LOOK_SECONDS: Final = 0.2
 
 Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only this job; may be repeated.", metavar="NAME")]
 
@@ -42,7 +45,8 @@ def work(
     """Do what the registry owes: checkpoints, anchors, copies; until interrupted. Several workers do no harm."""
     # Imported here, as below, so that no other command waits for the scheduler and the HTTP client.
     from api.front.logs import configure_logging
-    from ops.jobs.working import keep_working, named_jobs, work_once
+    from ops.jobs.services_watch import ServicesWatch
+    from ops.jobs.working import Renewed, all_jobs, keep_working, named_jobs, outside_of, work_once
 
     with opened() as home, _opened_work(home) as (found, every_job):
         chosen = named_jobs(every_job, job or [])
@@ -55,15 +59,22 @@ def work(
                 say(*(f"{row['job']:12} {row['outcome'] or 'nothing to do'}  {row['said']}".rstrip() for row in rows))
             return 1 if any(row["outcome"] == "failed" for row in rows) else 0
         configure_logging(sys.stderr, json=json or not sys.stderr.isatty())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: found.stopped.set())
+        end_at_signals(found.stopped.set)
         if with_parent:
             from ops.beside import end_with_parent
 
             end_with_parent(found.stopped.set)
         if not with_parent:  # whose output it would stand in
             say(f"working on {home.store.registry_name}: {', '.join(one.name for one in chosen)}")
-        has_ended = keep_working(found, chosen)
+        watch = ServicesWatch(home.settings.services_path, found.services)
+
+        def renewed() -> Renewed | None:
+            services = watch.changed()
+            if services is None:
+                return None
+            return services, named_jobs(all_jobs(services, outside_of(replace(found, services=services))), job or [])
+
+        has_ended = keep_working(found, chosen, renewed)
     if not has_ended:
         # What is under way waits for somebody else; as after a kill, the next worker takes it up.
         sys.stdout.flush()
@@ -74,7 +85,8 @@ def work(
 
 def jobs(json: Json = False) -> None:
     """Show each job's last and next run, what is owed and why it waits, and how the services answer."""
-    from ops.jobs.telling import facts, lines
+    from ops.jobs.telling import facts
+    from ops.jobs.telling_lines import lines
 
     with opened() as home, _opened_work(home) as (found, every_job):
         told = facts(found, every_job)
@@ -111,13 +123,15 @@ def anchor(
     if json:
         tell(rows)
     else:
-        say(*(_line(row) for row in rows), *told)
+        # What stands in a row as its reason needs no second telling.
+        said = {row["said"] for row in rows}
+        say(*(_line(row) for row in rows), *(line for line in told if line not in said))
     return 0 if any(row["state"] in ("pending", "confirmed") for row in rows) else 1
 
 
 def _line(row: dict[str, Any]) -> str:
     said = f": {row['said']}" if row["said"] else ""
-    what = f"checkpoint of {row['tree_size']}" if row["tree_size"] is not None else row["subject"]
+    what = f"checkpoint of {row['tree_size']}" if row["tree_size"] is not None else row["subject"] or "checkpoint"
     return f"{row['service']}  {what}  {row['state']}{said}"
 
 
@@ -138,7 +152,7 @@ def _taken(found: Work, name: str) -> Iterator[Lease]:
     while not lease.take():
         if time.monotonic() > deadline:
             raise UsageError(f"another worker has been at {name} for long", cure="see `pith jobs`, and try again")
-        time.sleep(0.2)
+        found.stopped.wait(LOOK_SECONDS)
     try:
         yield lease
     finally:

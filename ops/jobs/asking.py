@@ -6,6 +6,7 @@ what comes back is handled in the caller's thread, as it comes.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -13,12 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from ledger.errors import LedgerError, ServiceUnavailableError
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.errors import LedgerError, ServiceRefusedError, ServiceUnavailableError, StoreError
 from ops.jobs.resting import is_refusal
 
 LOOK_SECONDS: Final = 0.5
 BEGIN_SECONDS: Final = 60.0
 """After so long nothing more is begun, so that a slow service keeps nobody from the next round."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Ask = Callable[[], T]
@@ -39,7 +44,8 @@ def asked(
     """Ask services, by their address, for one thing after the other; yield the answers and errors as they come.
 
     After an error that the same service would meet again with the next thing, nothing more is asked of it, nor after
-    BEGIN_SECONDS. What is under way when the worker is told to stop is dropped.
+    BEGIN_SECONDS. What is under way when the worker is told to stop is dropped. What nobody foresaw is that service's
+    failure, so that one which sends nonsense of a new kind ends nothing for the others.
 
     Args:
         meanwhile: is called in the caller's thread about every so many seconds.
@@ -52,7 +58,7 @@ def asked(
             for index, thing in enumerate(things):
                 if stopped.is_set() or (index and time.monotonic() - began > BEGIN_SECONDS):
                     return
-                result = _outcome(thing, service)
+                result = outcome_of(thing, service)
                 answers.put(Answered(service, index, result))
                 if isinstance(result, LedgerError) and not is_refusal(result):
                     return
@@ -81,10 +87,26 @@ def asked(
             yield answer
 
 
-def _outcome(thing: Ask[T], service: str) -> T | LedgerError:
+def outcome_of(thing: Ask[T], service: str) -> T | LedgerError:
+    """Do what depends on what one service sends; return what came of it, or the error.
+
+    One that nobody foresaw is logged with where it happened, and taken for a refusal, which rests long.
+
+    Raises:
+        StoreError, SQLAlchemyError: a database of our own failed, which is no service's doing.
+    """
     try:
         return thing()
+    except (StoreError, SQLAlchemyError):
+        raise
     except LedgerError as error:
         return error
     except OSError as error:
         return ServiceUnavailableError(error.strerror or type(error).__name__, place=service)
+    except Exception as error:
+        _LOG.exception("%s answered in a way that nobody foresaw", service)
+        return ServiceRefusedError(
+            f"it answered in a way that nobody foresaw: {type(error).__name__}",
+            place=service,
+            cure="the worker's log says where",
+        )

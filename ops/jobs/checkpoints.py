@@ -6,6 +6,7 @@ from typing import Final
 
 from ledger.errors import LedgerError, NotFoundError, ServiceUnavailableError, UsageError
 from ops.checkpointing import checkpoint
+from ops.counting import counted
 from ops.jobs.leases import Lease
 from ops.jobs.resting import SECOND, rest_after, rests
 from ops.jobs.work import Owing, Work
@@ -52,7 +53,9 @@ class Checkpoint:
             work.home.signatory("log")
         except UsageError as error:
             waiting = error.message
-        return [Owing("entries above the published checkpoint", unpublished, waiting)]
+        return [
+            Owing(f"{counted(unpublished, 'entry', 'entries')} above the published checkpoint", unpublished, waiting)
+        ]
 
     def _unpublished(self, work: Work) -> int:
         try:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from ledger.appending import Clock
 from ledger.database import Database
 from ledger.errors import LeaseLostError
+from ops.jobs.resting import SECOND
 from ops.jobs.tables import LEASES
 
 LEASE_SECONDS: Final = 60.0
@@ -24,8 +25,6 @@ LEASE_SECONDS: Final = 60.0
 
 SLACK_SECONDS: Final = 60.0
 """How much longer than its length a lease may seem to last, before the clock must have been set back since."""
-
-_SECOND: Final = 1_000_000
 
 
 class Lease:
@@ -43,7 +42,7 @@ class Lease:
         self._database = database
         self.name = name
         self._clock = clock
-        self._microseconds = int(seconds * _SECOND)
+        self._microseconds = int(seconds * SECOND)
         self._holder = holder
         self._fence: int | None = None
 
@@ -73,7 +72,7 @@ class Lease:
                 connection.execute(insert(LEASES).values(name=self.name, **held))
             else:
                 # One that lasts longer than any could is from before the clock was set back.
-                longest = self._microseconds + int(SLACK_SECONDS * _SECOND)
+                longest = self._microseconds + int(SLACK_SECONDS * SECOND)
                 if now < row.expires_at <= now + longest:
                     return False
                 fence = row.fence + 1

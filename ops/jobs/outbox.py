@@ -2,7 +2,8 @@
 
 A row changes and its event is put here, or neither: whatever a worker was killed at, the event reaches the log, and
 only once, since the log takes an event of the same id as the same entry. What the log refuses stays here with the
-reason and is offered again later. An event whose key was rotated meanwhile is signed again by the key that followed.
+reason and is offered again later. An event whose key was rotated meanwhile is signed again by the key that followed,
+and one that was signed by a clock that went ahead is signed again now.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from ledger.appending import Appended, Submission
 from ledger.commitments import Disclosure
 from ledger.database import Database
-from ledger.errors import KeyNotValidError, LedgerError, SubmissionError, UsageError
-from ledger.events import Event, parse_stored, sign
+from ledger.errors import ClockSkewError, KeyNotValidError, LedgerError, SubmissionError, UsageError
+from ledger.events import Entry, Event, parse_stored, sign
 from ledger.signing import Signatory
+from ledger.times import seconds
 from ops.checkpointing import check_continues
+from ops.jobs.following import DELIVERED, all_read_anew, note_read, read_to
 from ops.jobs.leases import Lease
+from ops.jobs.resting import SECOND
 from ops.jobs.tables import OUTBOX
 from ops.jobs.work import Work
 
@@ -78,21 +82,26 @@ def deliver(work: Work, lease: Lease) -> int:
         LeaseLostError: somebody else works here now; what was appended stays and is only removed by them.
         StoreError: a database failed; what is not appended stays here.
     """
+    _check_log(work, lease)
     created = 0
     offered: set[bytes] = set()
     while batch := _waiting(work, offered):
         work.home.check_own()
         check_continues(work.home)
         offered.update(submission.event.event_id for submission, _ in batch)
-        taken: list[bytes] = []
+        taken: list[Entry] = []
         for (submission, key_name), outcome in zip(batch, _append(work, batch), strict=True):
             if isinstance(outcome, Appended):
-                taken.append(submission.event.event_id)
+                taken.append(outcome.entry)
                 created += outcome.created
             else:
                 _refused(work, lease, submission.event, key_name, outcome)
         with lease.write() as connection:
-            connection.execute(delete(OUTBOX).where(OUTBOX.c.event_id.in_(taken)))
+            ids = [entry.event.event_id for entry in taken]
+            connection.execute(delete(OUTBOX).where(OUTBOX.c.event_id.in_(ids)))
+            if taken:
+                last = max(entry.position for entry in taken)
+                note_read(connection, work.home.store, DELIVERED, last + 1)
     return created
 
 
@@ -104,15 +113,30 @@ def waiting(database: Database) -> tuple[int, list[Refused]]:
     return number, [Refused(parse_stored(row.event), row.refused, row.code) for row in rows]
 
 
+def under_way(connection: Connection) -> list[Event]:
+    """Return the events that wait for the log, refused or not."""
+    return [parse_stored(raw) for raw in connection.execute(select(OUTBOX.c.event).order_by(OUTBOX.c.id)).scalars()]
+
+
 def withdraw(connection: Connection, event: Event) -> None:
     """Take an event out again, in the caller's transaction: what it says is to be said in another way."""
     connection.execute(delete(OUTBOX).where(OUTBOX.c.event_id == event.event_id))
 
 
+def _check_log(work: Work, lease: Lease) -> None:
+    """Have every job read the log anew where what was appended from here does not stand in it any more."""
+    with work.database.read() as connection:
+        is_same = read_to(connection, work.home.store, DELIVERED) is not None
+    if not is_same:
+        with lease.write() as connection:
+            if read_to(connection, work.home.store, DELIVERED) is None:
+                all_read_anew(connection)
+
+
 def _waiting(work: Work, offered: set[bytes]) -> list[tuple[Submission, str]]:
     now = work.clock()
     # A moment further off than any could be is from before the clock was set back.
-    due = or_(OUTBOX.c.try_at <= now, OUTBOX.c.try_at > now + AGAIN_SECONDS * 1_000_000)
+    due = or_(OUTBOX.c.try_at <= now, OUTBOX.c.try_at > now + AGAIN_SECONDS * SECOND)
     statement = select(OUTBOX).where(due).order_by(OUTBOX.c.id).limit(BATCH + len(offered))
     with work.database.read() as connection:
         rows = connection.execute(statement).all()
@@ -140,12 +164,16 @@ def _append(work: Work, batch: Sequence[tuple[Submission, str]]) -> list[Appende
 
 
 def _refused(work: Work, lease: Lease, event: Event, key_name: str, error: LedgerError) -> None:
-    """Note why the log refused an event, or have the key that follows its own sign it again."""
-    successor = _successor(work, event, key_name) if isinstance(error, KeyNotValidError) else None
+    """Note why the log refused an event, or have it signed again: by the key that follows its own, or now."""
+    successor = None
+    if isinstance(error, KeyNotValidError):
+        successor = _successor(work, event, key_name)
+    elif isinstance(error, ClockSkewError) and event.created_at > seconds(work.clock()):
+        successor = _kept_key(work, event, key_name)
     mine = OUTBOX.c.event_id == event.event_id
     with lease.write() as connection:
         if successor is None:
-            again = work.clock() + AGAIN_SECONDS * 1_000_000
+            again = work.clock() + AGAIN_SECONDS * SECOND
             connection.execute(update(OUTBOX).where(mine).values(refused=str(error), code=error.code, try_at=again))
             return
         # Only what stands here is ever appended, so of two that sign again at once one has its way.
@@ -155,13 +183,17 @@ def _refused(work: Work, lease: Lease, event: Event, key_name: str, error: Ledge
 
 def _successor(work: Work, event: Event, key_name: str) -> Signatory | None:
     """Return the key that is kept now in the place of the one that signed an event; None where it is the same."""
+    kept = _kept_key(work, event, key_name)
+    return None if kept is None or kept.key.key_id == event.signer.key_id else kept
+
+
+def _kept_key(work: Work, event: Event, key_name: str) -> Signatory | None:
+    """Return the key that is kept under a name, if it is of whoever signed an event."""
     try:
         signatory = work.signatory(key_name)
     except UsageError:
         return None
-    if signatory.key.key_id == event.signer.key_id or signatory.held.signer_id != event.signer.signer_id:
-        return None
-    return signatory
+    return signatory if signatory.held.signer_id == event.signer.signer_id else None
 
 
 def _signed_again(event: Event, signatory: Signatory) -> Event:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from api.submitting.requested import open_requests, remove
 from ledger.database import Database
 from ops.jobs.leases import Lease
+from ops.jobs.resting import DAY
 from ops.jobs.tables import REQUESTS
 from ops.jobs.work import Work
 
@@ -46,7 +47,7 @@ def take_over(work: Work, lease: Lease, kind: Kind) -> None:
             if request.id not in known:
                 facts = {"kind": kind, "suffix": request.suffix, "url": request.url, "asked_at": request.asked_at}
                 connection.execute(insert(REQUESTS).values(id=request.id, done_at=0, said="", **facts))
-        old = now - KEEP_DAYS * 86_400 * 1_000_000
+        old = now - KEEP_DAYS * DAY
         connection.execute(delete(REQUESTS).where(REQUESTS.c.done_at > 0, REQUESTS.c.done_at < old))
     remove(work.private, ids)
 

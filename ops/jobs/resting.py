@@ -1,4 +1,4 @@
-"""How long something rests that failed: longer each time up to a limit, and never quite as long as others."""
+"""How long something rests that failed: longer each time up to a limit, and never quite as long as others; in words."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def rest_after(failures: int, random: Randomness, first: int = FIRST_REST, longe
     """Return for how many microseconds to rest after so many failures in a row."""
     rest = min(longest, first << min(failures - 1, 30))
     return rest - rest * int.from_bytes(random(4), "big") // (1 << 33)
+
+
+def again_from(try_at: str) -> str:
+    """Say in words from when on something is tried again."""
+    return f"tried again from {try_at} on"
 
 
 def is_refusal(error: LedgerError) -> bool:

@@ -14,6 +14,7 @@ from ledger.database import Database
 from ledger.errors import LeaseLostError, LedgerError
 from ops.jobs.leases import Lease
 from ops.jobs.outbox import deliver
+from ops.jobs.resting import SECOND
 from ops.jobs.tables import RUNS
 from ops.jobs.work import Job, Watchful, Work
 
@@ -108,7 +109,7 @@ def _end(work: Work, lease: Lease, job: Job, ran: Ran, before: Run | None) -> No
     failures = (before.failures if before else 0) + 1 if ran.outcome == FAILED else 0
     facts = {
         "ended_at": now,
-        "next_at": now + int(job.every_seconds * 1_000_000),
+        "next_at": now + int(job.every_seconds * SECOND),
         "outcome": ran.outcome,
         "said": said,
         "failures": failures,

@@ -10,8 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Final
 
-from sqlalchemy import Column, LargeBinary, MetaData, Text, func, insert, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import Column, LargeBinary, MetaData, Text, select
 from sqlmodel import Field, SQLModel
 
 from ledger.database import Database, create_tables, open_sqlite
@@ -91,12 +90,24 @@ class RequestRow(JobTable, table=True):
 
 
 class CursorRow(JobTable, table=True):
-    """The position up to which a job has read the log."""
+    """The position up to which a job has read the log, and the id of the event it read last."""
 
     __tablename__ = "cursors"
 
     name: str = Field(max_length=80, primary_key=True)
     position: int = Field(sa_column=Column(Key64, nullable=False))
+    event_id: bytes | None = Field(default=None, sa_column=Column(LargeBinary(32)))
+
+
+class WorkerRow(JobTable, table=True):
+    """A worker that goes on until it is told to stop: since when, when it last said so, and its jobs (JSON)."""
+
+    __tablename__ = "workers"
+
+    holder: str = Field(max_length=120, primary_key=True)
+    since: int = Field(sa_column=Column(Key64, nullable=False))
+    seen_at: int = Field(sa_column=Column(Key64, nullable=False))
+    jobs: str = Field(sa_column=Column(Text, nullable=False))
 
 
 LEASES: Final = table_of(LeaseRow)
@@ -104,6 +115,7 @@ RUNS: Final = table_of(RunRow)
 OUTBOX: Final = table_of(OutboxRow)
 REQUESTS: Final = table_of(RequestRow)
 CURSORS: Final = table_of(CursorRow)
+WORKERS: Final = table_of(WorkerRow)
 
 
 def open_jobs(path: Path) -> Database:
@@ -122,20 +134,3 @@ def open_jobs(path: Path) -> Database:
         database.close()
         raise
     return database
-
-
-def cursor(connection: Connection, name: str) -> int:
-    """Return the position up to which something has read the log; 0 where it has not begun."""
-    found: int | None = connection.execute(select(CURSORS.c.position).where(CURSORS.c.name == name)).scalar()
-    return found or 0
-
-
-def advance(connection: Connection, name: str, position: int) -> None:
-    """Set a cursor forward; it never goes back."""
-    known = connection.execute(select(func.count()).select_from(CURSORS).where(CURSORS.c.name == name)).scalar_one()
-    if not known:
-        connection.execute(insert(CURSORS).values(name=name, position=position))
-        return
-    connection.execute(
-        update(CURSORS).where(CURSORS.c.name == name, CURSORS.c.position < position).values(position=position)
-    )

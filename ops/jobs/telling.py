@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import func, select
 
 from ledger.times import seconds
-from ops.jobs.anchoring.health import Health, host_of
+from ops.jobs.anchoring.health import Health, Turn
 from ops.jobs.anchoring.owed import lacks_roots, now_turns
 from ops.jobs.anchoring.rows import newest_confirmed
 from ops.jobs.anchoring.tables import ANCHORS
+from ops.jobs.attending import attending
 from ops.jobs.outbox import waiting
 from ops.jobs.resting import SECOND, rests
 from ops.jobs.running import Run, runs
-from ops.jobs.work import Job, Work
+from ops.jobs.work import Job, Owing, Work
 from ops.services import Authority
-
-LATE_SECONDS: Final = 120
-"""How long after a look was due it is said that nobody seems to look."""
 
 SETTING_UP: Final = (
     "no outside clock is configured: nothing proves to others when this log existed",
@@ -35,16 +33,17 @@ SETTING_UP: Final = (
     "  [[anchoring.authorities]]",
     '  url = "https://freetsa.org/tsr"',
     "",
-    "an authority's root certificate has to be accepted first: see `pith policy`",
+    "an authority counts once policy accepts its root: `pith policy --timestamp-root root.pem`",
 )
 
 
 def facts(work: Work, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return what each job did last and owes, how each service answers, and what waits for the log."""
-    known, now = runs(work.database), work.clock()
+    """Return what each job did last and owes, how each service answers, what waits for the log, and who works."""
+    known, workers = runs(work.database), attending(work.database, work.clock())
+    attended = {name for worker in workers for name in worker.jobs}
     number, refused = waiting(work.database)
     return {
-        "jobs": [_job(work, job, known.get(job.name)) for job in jobs],
+        "jobs": [_job(work, job, known.get(job.name), attended) for job in jobs],
         "services": _services(work),
         "outbox": {
             "waiting": number,
@@ -53,11 +52,17 @@ def facts(work: Work, jobs: Sequence[Job]) -> dict[str, Any]:
                 for one in refused
             ],
         },
-        "is_working": any(
-            now - run.started_at < (job.every_seconds + LATE_SECONDS) * SECOND
-            for job in jobs
-            if (run := known.get(job.name)) is not None
-        ),
+        "is_working": bool(workers),
+        "workers": [
+            {
+                "worker": worker.holder,
+                "since": seconds(worker.since),
+                "seen_at": seconds(worker.seen_at),
+                "jobs": list(worker.jobs),
+            }
+            for worker in workers
+        ],
+        "nobody_runs": [job.name for job in jobs if job.name not in attended],
         "advice": advice(work),
     }
 
@@ -69,8 +74,7 @@ def advice(work: Work) -> list[str]:
     return sorted({why for clock in work.services.anchoring.clocks if (why := lacks_roots(work, clock))})
 
 
-def _job(work: Work, job: Job, run: Run | None) -> dict[str, Any]:
-    owed = [{"what": one.what, "number": one.number, "waiting": one.waiting} for one in job.owing(work)]
+def _job(work: Work, job: Job, run: Run | None, attended: Collection[str]) -> dict[str, Any]:
     last = None
     if run is not None:
         last = {
@@ -81,8 +85,29 @@ def _job(work: Work, job: Job, run: Run | None) -> dict[str, Any]:
             "failures": run.failures,
             "worker": run.holder,
         }
-    next_at = seconds(run.next_at) if run is not None and run.next_at else None
-    return {"name": job.name, "every_seconds": job.every_seconds, "last_run": last, "next_run": next_at, "owed": owed}
+    is_attended = job.name in attended
+    # A look that finds nothing leaves nothing behind: a time in the past says only that there was one since.
+    has_next = is_attended and run is not None and run.next_at > work.clock()
+    return {
+        "name": job.name,
+        "every_seconds": job.every_seconds,
+        "is_attended": is_attended,
+        "last_run": last,
+        "next_run": seconds(run.next_at) if run is not None and has_next else None,
+        "owed": [_owed(work, one) for one in job.owing(work)],
+    }
+
+
+def _owed(work: Work, owing: Owing) -> dict[str, Any]:
+    return {
+        "what": owing.what,
+        "number": owing.number,
+        "waiting": owing.waiting,
+        "url": owing.url or None,
+        "subject": owing.subject or None,
+        "try_at": seconds(owing.try_at) if owing.try_at > work.clock() else None,
+        "is_given_up": owing.is_given_up,
+    }
 
 
 def _services(work: Work) -> list[dict[str, Any]]:
@@ -100,7 +125,7 @@ def _services(work: Work) -> list[dict[str, Any]]:
             "service": turn.clock.url,
             "method": "rfc3161" if isinstance(turn.clock, Authority) else "opentimestamps",
             "is_used": turn.is_used,
-            "state": (turn.doubt and f"in doubt: {turn.doubt}") or ("failing" if turn.health.failures else "well"),
+            "state": _state(work, turn),
             **_asked(turn.health, now),
             "anchors": counts.get(turn.clock.url, {}),
             "anchored_size": row.tree_size if row is not None else 0,
@@ -111,53 +136,26 @@ def _services(work: Work) -> list[dict[str, Any]]:
     return found
 
 
+def _state(work: Work, turn: Turn) -> str:
+    """Say in words how a service stands."""
+    health = turn.health
+    if why := lacks_roots(work, turn.clock):
+        return f"of no use yet: {why}"
+    if turn.doubt:
+        return f"in doubt: {turn.doubt}"
+    if health.failures:
+        return "failing"
+    if health.said:
+        return "asked again at the next look, since policy has changed"
+    return "well" if health.tried_at or health.stamped_at else "not asked yet"
+
+
 def _asked(health: Health, now: int) -> dict[str, Any]:
     return {
         "last_asked": seconds(health.tried_at) if health.tried_at else None,
         "not_before": seconds(health.try_at) if rests(health.try_at, now) else None,
         "failures": health.failures,
+        "is_refused": health.is_refused,
         "said": health.said,
         "oldest_promise": seconds(health.oldest_pending) if health.pending else None,
     }
-
-
-def lines(told: dict[str, Any]) -> list[str]:
-    """Write the facts as lines for people."""
-    found = []
-    for job in told["jobs"]:
-        last = job["last_run"]
-        if last is None:
-            found.append(f"{job['name']:12} has never run")
-        else:
-            took = "" if last["seconds"] is None else f", took {last['seconds']:.1f} s"
-            next_run = f", next {job['next_run']}" if job["next_run"] else ""
-            found.append(f"{job['name']:12} {last['started_at']} {last['outcome']}{took}{next_run}")
-            if last["said"]:
-                found.append(f"{'':12} {last['said']}")
-        for owed in job["owed"]:
-            why = f": {owed['waiting']}" if owed["waiting"] else ""
-            found.append(f"{'':12} owed: {owed['number']} {owed['what']}{why}")
-    if told["services"]:
-        found += ["", *(line for service in told["services"] for line in _service_lines(service))]
-    outbox = told["outbox"]
-    if outbox["waiting"]:
-        found += ["", f"{outbox['waiting']} signed events wait for the log"]
-        found += [f"  refused: {one['event_type']} {one['event_id']}: {one['reason']}" for one in outbox["refused"]]
-    if not told["is_working"]:
-        found += ["", "no worker seems to run: start one with `pith work`, or `pith serve --work`"]
-    return found + (["", *told["advice"]] if told["advice"] else [])
-
-
-def _service_lines(service: dict[str, Any]) -> list[str]:
-    counts = ", ".join(f"{number} {state}" for state, number in sorted(service["anchors"].items())) or "no anchors yet"
-    used = "" if service["is_used"] else ", in reserve"
-    found = [f"{host_of(service['service'])}: {service['state']}{used}; {counts}"]
-    if service["anchored_size"]:
-        found.append(f"  vouches for the first {service['anchored_size']} entries")
-    if service["said"]:
-        found.append(f"  last answer: {service['said']}")
-    if service["not_before"]:
-        found.append(f"  asked again from {service['not_before']} on")
-    if service.get("certificate_ends"):
-        found.append(f"  its certificate ends {service['certificate_ends']}")
-    return found

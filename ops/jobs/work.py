@@ -33,16 +33,28 @@ class Policies:
         self._store = store
         self._registry = Registry(store.registry_name)
         self._size = 0
+        self._set_at = -1
         self._lock = threading.Lock()
 
     def in_force(self) -> PolicySet:
         """Return the policy; raises StoreError."""
         with self._lock:
-            size = self._store.head().size
-            for entry in self._store.of_registry(self._size, size):
-                self._registry.add(entry)
-            self._size = size
+            self._read_on()
             return self._registry.policy()
+
+    def set_at(self) -> int:
+        """Return the position of the newest policy_set, -1 where there is none; raises StoreError."""
+        with self._lock:
+            self._read_on()
+            return self._set_at
+
+    def _read_on(self) -> None:
+        size = self._store.head().size
+        for entry in self._store.of_registry(self._size, size):
+            self._registry.add(entry)
+            if entry.event.event_type == "policy_set":
+                self._set_at = entry.position
+        self._size = size
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,14 @@ class Work:
         """Return the policy in force now; raises StoreError."""
         return self._policies.in_force()
 
+    def policy_at(self) -> int:
+        """Return the position of the newest policy in the log, so that one can see that it changed.
+
+        Raises:
+            StoreError: the log cannot be read.
+        """
+        return self._policies.set_at()
+
     def lease(self, name: str) -> Lease:
         """Return this worker's hold on a job, not taken yet."""
         return Lease(self.database, name, self.clock, self.lease_seconds, self.holder)
@@ -90,11 +110,25 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Owing:
-    """Work that is owed: what, how many of it, and why it waits (empty where it only waits for its turn)."""
+    """Work that is owed.
+
+    Attributes:
+        what: in words, with the number of it: "a checkpoint …", "2 promises of …".
+        number: how many.
+        waiting: why it waits; empty where it only waits for its turn.
+        url: the address that it is about, where it is one.
+        subject: the paper that it is about, where it is one.
+        try_at: when it is tried again, in microseconds; 0 where nothing says.
+        is_given_up: it is not tried again by itself; `waiting` says how to go on.
+    """
 
     what: str
     number: int
     waiting: str
+    url: str = ""
+    subject: str = ""
+    try_at: int = 0
+    is_given_up: bool = False
 
 
 class Job(Protocol):

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
 
 import api.submitting.requested  # noqa: F401  (with it, the table of people's requests is declared)
 import ops.jobs.anchoring.tables  # noqa: F401  (with it, the tables of anchors are declared)
 from api.private import create_private_tables
 from ledger.database import Database, open_sqlite
-from ledger.errors import StoreError, UsageError
+from ledger.errors import LedgerError, StoreError, UsageError
 from ops.checkpointing import check_continues
 from ops.home import Home
 from ops.jobs.anchoring.anchor import Anchor
 from ops.jobs.anchoring.outside import Outside
 from ops.jobs.anchoring.promises import Upgrade
 from ops.jobs.anchoring.stamp import Stamp
+from ops.jobs.attending import EVERY_SECONDS, Attending, attend, leave
 from ops.jobs.checkpoints import Checkpoint
 from ops.jobs.leases import LEASE_SECONDS
 from ops.jobs.running import Ran, run
@@ -24,7 +32,16 @@ from ops.jobs.scheduler import scheduled
 from ops.jobs.tables import open_jobs
 from ops.jobs.work import Job, Work
 from ops.services import Services
-from ops.storage.jobs import storage_jobs
+from ops.storage.checking import Check
+from ops.storage.preserving import Preserve
+
+LOOK_SECONDS: Final = 1.0
+"""How often a worker looks whether its services have changed."""
+
+Renewed = tuple[Services, Sequence[Job]]
+"""Other services, and the jobs to go on with under them."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -64,7 +81,8 @@ def outside_of(work: Work) -> Outside:
 
 def all_jobs(services: Services, outside: Outside) -> list[Job]:
     """Return every job of this worker, in the order in which one makes work for the next."""
-    return [Checkpoint(), Anchor(outside), Stamp(outside), Upgrade(outside), *storage_jobs(services)]
+    anchoring = Checkpoint(), Anchor(outside), Stamp(outside), Upgrade(outside)
+    return [*anchoring, Preserve(services), Check(services)]
 
 
 def named_jobs(jobs: Sequence[Job], names: Sequence[str]) -> list[Job]:
@@ -85,8 +103,41 @@ def work_once(work: Work, jobs: Sequence[Job]) -> dict[str, Ran]:
     return found
 
 
-def keep_working(work: Work, jobs: Sequence[Job]) -> bool:
-    """Run jobs by their times until `work.stopped` is set; say whether all that was under way has ended by then."""
-    with scheduled(jobs, work) as under_way:
-        work.stopped.wait()
-    return not under_way
+def keep_working(work: Work, jobs: Sequence[Job], renewed: Callable[[], Renewed | None] = lambda: None) -> bool:
+    """Run jobs by their times until `work.stopped` is set; say whether all that was under way has ended by then.
+
+    Args:
+        renewed: asked now and then; the jobs that run end, and those it returns begin, each with a look at once.
+    """
+    begun, every_under_way = Attending(work.holder, work.clock(), 0, ()), []
+    new: Renewed | None = (work.services, jobs)
+    while new is not None and not work.stopped.is_set():
+        services, jobs = new
+        # Stopped apart from the worker, which goes on with others.
+        mine = replace(work, services=services, stopped=threading.Event())
+        with scheduled(jobs, mine) as under_way:
+            every_under_way.append(under_way)
+            new = _until_renewed(work, replace(begun, jobs=tuple(job.name for job in jobs)), renewed)
+    _noted(lambda: leave(work.database, work.holder))
+    return not any(every_under_way)
+
+
+def _until_renewed(work: Work, worker: Attending, renewed: Callable[[], Renewed | None]) -> Renewed | None:
+    """Wait for other jobs or, with None, for the end; say meanwhile that this worker goes on."""
+    told_at = None
+    while True:
+        if told_at is None or time.monotonic() - told_at > EVERY_SECONDS:
+            told_at = time.monotonic()
+            _noted(lambda: attend(work.database, replace(worker, seen_at=work.clock())))
+        if work.stopped.wait(LOOK_SECONDS):
+            return None
+        if (new := renewed()) is not None:
+            return new
+
+
+def _noted(note: Callable[[], None]) -> None:
+    """Note something that only serves whoever looks: where that cannot be, the work goes on."""
+    try:
+        note()
+    except (LedgerError, OSError, SQLAlchemyError) as error:
+        _LOG.warning("that this worker runs cannot be noted: %s", error)

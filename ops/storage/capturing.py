@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ledger.errors import ServiceUnavailableError
+from ledger.errors import LedgerError, ServiceUnavailableError
+from ops.jobs.resting import DAY, SECOND
 from ops.storage.mementos import stamp_of
-from ops.storage.wayback import Archive, CapturedByOthersError
+from ops.storage.wayback import Archive, ArchiveBusyError, ArchiveUnavailableError, CapturedByOthersError
 
-DAY: Final = 86_400 * 1_000_000
-NEAR: Final = 3_600 * 1_000_000
+NEAR: Final = 3_600 * SECOND
 """How long before the wish a capture may be and still do: the archive's clock is not ours."""
 
 
@@ -37,7 +37,7 @@ def step(archive: Archive, asked: Asked, now: int) -> Step:
     asking and noting it does not ask twice.
 
     Raises:
-        ServiceUnavailableError, ServiceRefusedError: it went no further, and why.
+        ServiceUnavailableError, CaptureRefusedError: it went no further, and why.
     """
     try:
         if asked.job:
@@ -51,6 +51,20 @@ def step(archive: Archive, asked: Asked, now: int) -> Step:
             return Step(stamp=_plausible(captures[-1], now))
         # Its index is behind: the capture will stand there.
         raise ServiceUnavailableError(error.message, place=error.place) from None
+
+
+def stepped(archive: Archive, asked: Asked, now: int) -> Step | LedgerError:
+    """Take the next step, and return as well what went wrong with this capture alone.
+
+    Raises:
+        ArchiveUnavailableError, ArchiveBusyError: the next capture would meet the same.
+    """
+    try:
+        return step(archive, asked, now)
+    except (ArchiveUnavailableError, ArchiveBusyError):
+        raise
+    except LedgerError as error:
+        return error
 
 
 def _plausible(stamp: str, now: int) -> str:

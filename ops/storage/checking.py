@@ -7,30 +7,44 @@ in its row alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Row, func, select
 
 from ledger.checkpoints import Checkpoint
-from ledger.errors import NotFoundError, UsageError
+from ledger.errors import LedgerError, NotFoundError, UsageError
 from ledger.keyring import NOW
 from ledger.payloads import Location
 from ledger.registry import Registry
 from ledger.signing import Signatory
-from ops.jobs.asking import Ask, asked
+from ops.counting import counted
+from ops.jobs.asking import Answered, Ask, asked, outcome_of
+from ops.jobs.following import is_read, note_read, read_anew, read_to
 from ops.jobs.leases import Lease
 from ops.jobs.outbox import deliver, put
-from ops.jobs.tables import OUTBOX, advance, cursor
+from ops.jobs.resting import SECOND
+from ops.jobs.tables import OUTBOX
 from ops.jobs.work import Owing, Work
 from ops.services import Services
 from ops.storage.checker import CHECKER, SOFTWARE, checker
-from ops.storage.deciding import SECOND, Suspicion, decide
+from ops.storage.deciding import Suspicion, decide
 from ops.storage.guard import Resolver, resolved
 from ops.storage.hosts import InTurn
 from ops.storage.looking import Look, Looking
-from ops.storage.rows import COPIES, add_copy, change_copy, count_due_copies, due_copies, hasten_copies
-from ops.storage.standing import Standing, standing
+from ops.storage.rows import (
+    COPIES,
+    NEVER,
+    add_copy,
+    change_copy,
+    count_due_copies,
+    due_copies,
+    forget_copies,
+    hasten_all_copies,
+    hasten_copies,
+)
+from ops.storage.standing import Standing, Standings
 from ops.storage.statements import finding
 from projections.queries import judged_as_of
 
@@ -41,10 +55,18 @@ PAGE: Final = 50_000
 AT_ONCE: Final = 50
 """How many copies are looked at in one run."""
 
+LISTED: Final = 20
+"""How many copies are named one by one for whoever looks at what is owed."""
+
 MAX_SAID: Final = 400
 
-_FOLLOWED: Final = ("storage_attestation", "moderation_decision", "withdrawal")
+PAGE_OF_ROWS: Final = 500
+MAX_ROWS: Final = 10_000
+"""How many copies are judged in one run, most of which may only wait for a moderator."""
+
+_FOLLOWED: Final = ("storage_attestation", "moderation_decision", "withdrawal", "identity_evidence")
 _CURSOR: Final = "copies"
+T = TypeVar("T")
 
 
 class Check:
@@ -64,9 +86,8 @@ class Check:
 
     def is_due(self, work: Work) -> bool:
         """Say whether a run would find anything to do; asks nobody and writes nothing."""
-        with work.database.read() as connection:
-            if cursor(connection, _CURSOR) < work.home.store.head().size:
-                return True
+        if not is_read(work.database, work.home.store, _CURSOR):
+            return True
         if not due_copies(work.database, work.clock(), 1):
             return False
         try:
@@ -78,8 +99,7 @@ class Check:
     def run(self, work: Work, lease: Lease) -> str:
         """Learn what the log has gained, then look at what is due; raises as `ops.jobs.work.Job` says."""
         self._follow(work, lease)
-        rows = due_copies(work.database, work.clock(), AT_ONCE)
-        if not rows:
+        if not due_copies(work.database, work.clock(), 1):
             return ""
         registry = work.home.store.registry()
         try:
@@ -88,10 +108,8 @@ class Check:
             return ""  # everything waits, and `owing` says for what
         looks: dict[str, list[tuple[Row[Any], Standing]]] = {}
         looking = self._asking(work)
-        for row in rows:
-            stands = self._ready(work, lease, row, registry, signatory)
-            if stands is not None:
-                looks.setdefault(looking.host(Location(row.kind, row.url)), []).append((row, stands))
+        for row, stands in self._all_ready(work, lease, registry, signatory):
+            looks.setdefault(looking.host(Location(row.kind, row.url)), []).append((row, stands))
         checkpoint = _newest(work)
         asks: dict[str, list[Ask[Look]]] = {}
         for host, some in looks.items():
@@ -100,10 +118,9 @@ class Check:
         told = {"stored": 0, "missing": 0, "changed": 0}
         for answer in asked(asks, work.stopped, lease.renew, work.lease_seconds / 3):
             row, stands = looks[answer.service][answer.index]
-            if isinstance(answer.result, Look):
-                outcome = self._looked(work, lease, row, stands, answer.result, signatory)
-                if outcome:
-                    told[outcome] += 1
+            outcome = self._alone(work, lease, row, partial(self._settled, work, lease, row, stands, answer, signatory))
+            if outcome:
+                told[outcome] += 1
         return ", ".join(f"{number} {outcome}" for outcome, number in told.items() if number)
 
     def owing(self, work: Work) -> list[Owing]:
@@ -115,11 +132,18 @@ class Check:
             checker(work, work.home.store.registry())
         except UsageError as error:
             why = str(error)
-        found = [Owing("copies to look at", due, why)] if due else []
-        statement = select(COPIES.c.said, func.count()).where(COPIES.c.said != "").group_by(COPIES.c.said)
+        found = [Owing(f"{counted(due, 'copy', 'copies')} to look at", due, why)] if due else []
+        mine = COPIES.c.said != ""
+        statement = select(COPIES).where(mine).order_by(COPIES.c.next_at, COPIES.c.id)
         with work.database.read() as connection:
-            rows = connection.execute(statement.order_by(func.count().desc()).limit(20)).all()
-        return found + [Owing("copies that are looked at again", number, said) for said, number in rows]
+            more = connection.execute(select(func.count()).select_from(COPIES).where(mine)).scalar_one() - LISTED
+            for row in connection.execute(statement.limit(LISTED)):
+                what = f"another look at the copy of {row.subject} at {row.url}"
+                try_at = row.next_at if row.next_at != NEVER else 0
+                found.append(Owing(what, 1, row.said, url=row.url, subject=row.subject, try_at=try_at))
+        return (
+            [*found, Owing(f"another look at {counted(more, 'copy', 'copies')} more", more, "")] if more > 0 else found
+        )
 
     def _asking(self, work: Work) -> Looking:
         if self._looking is None:
@@ -131,7 +155,13 @@ class Check:
         store = work.home.store
         size = store.head().size
         with work.database.read() as connection:
-            start = cursor(connection, _CURSOR)
+            start = read_to(connection, store, _CURSOR)
+        if start is None:
+            # Restored from a backup: copies it does not speak of any more are none, and what was found may be gone.
+            start = 0
+            with lease.write() as connection:
+                forget_copies(connection)
+                read_anew(connection, _CURSOR)
         while start < size and not work.stopped.is_set():
             stop = min(start + PAGE, size)
             entries = store.of_types(_FOLLOWED, start, stop)
@@ -141,45 +171,98 @@ class Check:
                     if entry.event.event_type == "storage_attestation":
                         location = entry.event.payload.location
                         add_copy(connection, entry.event.subject, location.kind, location.url, now)
+                    elif entry.event.event_type == "identity_evidence":
+                        hasten_all_copies(connection, now)
                     else:
                         hasten_copies(connection, entry.event.subject, now)
-                advance(connection, _CURSOR, stop)
+                note_read(connection, store, _CURSOR, stop)
             start = stop
 
-    def _ready(
-        self, work: Work, lease: Lease, row: Row[Any], registry: Registry, signatory: Signatory
-    ) -> Standing | None:
-        """Return what the log says of a copy if it is to be looked at now; else put it off, with the reason."""
+    def _all_ready(
+        self, work: Work, lease: Lease, registry: Registry, signatory: Signatory
+    ) -> list[tuple[Row[Any], Standing]]:
+        """Return the copies to look at now, with what the log says of them; the others that were due are put off."""
         now = work.clock()
+        papers: dict[str, Standings | LedgerError] = {}
+        ready: list[tuple[Row[Any], Standing]] = []
+        judged = 0
+        while len(ready) < AT_ONCE and judged < MAX_ROWS and not work.stopped.is_set():
+            rows = due_copies(work.database, now, PAGE_OF_ROWS, skip=len(ready))
+            put_off: list[tuple[int, Mapping[str, Any]]] = []
+            for row in rows[: MAX_ROWS - judged]:
+                judged += 1
+                if row.subject not in papers:
+                    of_paper = partial(_standings, work, row.subject, registry, signatory)
+                    papers[row.subject] = outcome_of(of_paper, row.subject)
+                found = self._ready(work, row, now, papers[row.subject])
+                if not isinstance(found, Standing):
+                    put_off.append((row.id, found))
+                elif len(ready) < AT_ONCE:
+                    ready.append((row, found))
+            if put_off:
+                with lease.write() as connection:
+                    for id, facts in put_off:
+                        change_copy(connection, id, **facts)
+            if len(rows) < PAGE_OF_ROWS:
+                break
+        return ready
+
+    def _ready(
+        self, work: Work, row: Row[Any], now: int, paper: Standings | LedgerError
+    ) -> Standing | Mapping[str, Any]:
+        """Return what the log says of a copy if it is to be looked at now; else what to note of it, and until when."""
         again = now + self._services.storing.again_seconds * SECOND
-        try:
-            judged = judged_as_of(work.home.store, row.subject, NOW, registry)
-        except NotFoundError as error:
-            self._put_off(lease, row, again, error.message)
-            return None
-        stands = standing(judged, row.kind, row.url, signatory.held.signer_id)
+        if isinstance(paper, LedgerError):
+            return {"next_at": again, "said": paper.message[:MAX_SAID]}
+        stands = paper.of(row.kind, row.url)
         if not stands.waits and stands.content is None:
-            stands = Standing("nobody has said what should be there")
+            return {"next_at": again, "said": "nobody has said what should be there"}
         if stands.waits:
-            self._put_off(lease, row, again, stands.waits)
-            return None
+            return {"next_at": NEVER if stands.is_decided_on else again, "said": stands.waits}
         fresh_until = stands.own_at + self._services.storing.recheck_seconds * SECOND
         if not row.looked_at and stands.outcome == "stored" and stands.own_at <= now < fresh_until:
             # The row was lost and not the statement.
-            with lease.write() as connection:
-                change_copy(connection, row.id, next_at=fresh_until, looked_at=stands.own_at, said="")
-            return None
-        with work.database.read() as connection:
-            waiting = select(OUTBOX.c.refused).where(OUTBOX.c.event_id == row.event_id)
-            refused: str | None = connection.execute(waiting).scalar()
-        if refused is not None:
-            self._put_off(lease, row, again, f"what was found before waits for the log: {refused}")
-            return None
+            return {"next_at": fresh_until, "looked_at": stands.own_at, "said": ""}
+        if row.event_id:
+            with work.database.read() as connection:
+                waiting = select(OUTBOX.c.refused).where(OUTBOX.c.event_id == row.event_id)
+                refused: str | None = connection.execute(waiting).scalar()
+            if refused is not None:
+                return {"next_at": again, "said": f"what was found before waits for the log: {refused}"[:MAX_SAID]}
         return stands
+
+    def _alone(self, work: Work, lease: Lease, row: Row[Any], act: Ask[T]) -> T | None:
+        """Do something for one copy; what goes wrong with it puts it off, and keeps no other copy waiting.
+
+        Raises:
+            StoreError, UsageError: it is not this copy's doing.
+        """
+        result = outcome_of(act, row.url)
+        if isinstance(result, UsageError):
+            raise result
+        if isinstance(result, LedgerError):
+            again = work.clock() + self._services.storing.again_seconds * SECOND
+            self._put_off(lease, row, again, result.message[:MAX_SAID])
+            return None
+        return result
 
     def _put_off(self, lease: Lease, row: Row[Any], until: int, why: str) -> None:
         with lease.write() as connection:
             change_copy(connection, row.id, next_at=until, said=why)
+
+    def _settled(
+        self,
+        work: Work,
+        lease: Lease,
+        row: Row[Any],
+        stands: Standing,
+        answer: Answered[Look],
+        signatory: Signatory,
+    ) -> str:
+        """Keep what came of a look; raises what went wrong with it."""
+        if isinstance(answer.result, LedgerError):
+            raise answer.result
+        return self._looked(work, lease, row, stands, answer.result, signatory)
 
     def _looked(
         self, work: Work, lease: Lease, row: Row[Any], stands: Standing, look: Look, signatory: Signatory
@@ -214,7 +297,11 @@ class Check:
 def _look(looking: Looking, checkpoint: Checkpoint | None, one: tuple[Row[Any], Standing]) -> Look:
     row, stands = one
     assert stands.content is not None
-    return looking.look(Location(row.kind, row.url), stands.content, checkpoint)
+    return looking.look(Location(row.kind, row.url), stands.content, checkpoint, stands.read)
+
+
+def _standings(work: Work, subject: str, registry: Registry, signatory: Signatory) -> Standings:
+    return Standings(judged_as_of(work.home.store, subject, NOW, registry), signatory.held.signer_id)
 
 
 def _newest(work: Work) -> Checkpoint | None:

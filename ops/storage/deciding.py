@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ops.jobs.resting import SECOND
 from ops.services import Storing
 from ops.storage.looking import Look
 from ops.storage.standing import Standing
 
-SECOND: Final = 1_000_000
 SECOND_LOOK: Final = 3_600 * SECOND
 FIRST_REST: Final = 600 * SECOND
 JITTER_PART: Final = 10
@@ -52,12 +52,14 @@ def decide(look: Look, stands: Standing, before: Suspicion, tries: int, storing:
     again = storing.again_seconds * SECOND
     if look.outcome == "refused":
         return Decision("", before, tries, _later(now, again, chance), look.reason)
-    if look.outcome == "unreachable":
+    is_right = look.outcome == "held" and stands.content is not None and look.sha256 == stands.content.sha256
+    if look.outcome == "unreachable" or (look.doubt and look.outcome == "held" and not is_right):
         rest = min(again, FIRST_REST << min(tries, 20))
-        return Decision("", before, tries + 1, _later(now, rest, chance), look.reason)
+        reason = look.reason or f"what came is another content, and {look.doubt}"
+        return Decision("", before, tries + 1, _later(now, rest, chance), reason)
     recheck = storing.recheck_seconds * SECOND
     is_fresh = 0 <= now - stands.own_at < recheck and stands.own_at > 0
-    if look.outcome == "held" and stands.content is not None and look.sha256 == stands.content.sha256:
+    if is_right:
         if is_fresh and stands.outcome == "stored":
             return Decision("", Suspicion(), 0, _later(stands.own_at, recheck, chance))
         return Decision("stored", Suspicion(), 0, _later(now, recheck, chance))

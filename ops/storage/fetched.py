@@ -22,6 +22,7 @@ import httpx
 
 from ledger.appending import Clock
 from ledger.errors import ServiceUnavailableError
+from ops.fetching import no_cookies
 from ops.services import Fetched
 from ops.storage.guard import AddressRefusedError, Guard
 from ops.storage.pinned import GuardedTransport
@@ -48,7 +49,9 @@ class Copy:
     """What came of fetching one address; times in microseconds, UTC.
 
     `body` stands with `held` alone: the whole content, `length` bytes, at its beginning. `evidence` is the last
-    answer's status line and headers as they came.
+    answer's status line and headers as they came. `doubt` says why other bytes than were meant could have come on the
+    way, empty where they could not; `is_redirected` that `final_url` is not what was asked for, `is_silent` that
+    nobody answered at all.
     """
 
     outcome: Outcome
@@ -63,6 +66,9 @@ class Copy:
     evidence: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: IO[bytes] | None = None
+    doubt: str = ""
+    is_redirected: bool = False
+    is_silent: bool = False
 
     @property
     def evidence_sha256(self) -> str:
@@ -100,6 +106,7 @@ class CopyFetching:
         threading.Thread(target=self._loop.run_forever, name="fetching copies", daemon=True).start()
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
+            cookies=no_cookies(),
             timeout=httpx.Timeout(self._silence),
             follow_redirects=False,
             trust_env=False,
@@ -118,12 +125,20 @@ class CopyFetching:
             copy.outcome, copy.reason = "unreachable", str(error)
         except httpx.TimeoutException:
             copy.outcome, copy.reason = "unreachable", f"not a word from it for {self._silence:g} seconds"
+            copy.is_silent = copy.status is None
         except TimeoutError:
             copy.outcome, copy.reason = "unreachable", f"not whole within {self._seconds:g} seconds"
+            copy.is_silent = copy.status is None
         except ServiceUnavailableError as error:
             copy.outcome, copy.reason = "unreachable", error.message
+            copy.is_silent = copy.status is None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             copy.outcome, copy.reason = "unreachable", _printable(str(error)) or type(error).__name__
+            # Of an answer that is none, such as one that redirects nowhere, the client says so by this class.
+            copy.is_silent = copy.status is None and not isinstance(error, httpx.RemoteProtocolError)
+        except ValueError:
+            # Such as a redirect to a host that is no name (idna.IDNAError).
+            copy.outcome, copy.reason = "unreachable", "it answers with what cannot be read"
         except BaseException:
             copy.close()
             raise
@@ -138,11 +153,13 @@ class CopyFetching:
 
     async def _fetch(self, url: str, copy: Copy) -> None:
         async with asyncio.timeout(self._seconds):
-            for _ in range(MAX_REDIRECTS + 1):
+            for count in range(MAX_REDIRECTS + 1):
                 target = self._guard.check(url)
-                copy.final_url = target.url
+                copy.final_url, copy.is_redirected = target.url, count > 0
                 async with self._client.stream("GET", target.url) as answer:
                     _note(answer, copy)
+                    if target.scheme == "http" and not self._guard.is_own(_address(answer)):
+                        copy.doubt = "it came over plain http, where anybody on the way can answer"
                     if answer.status_code not in _REDIRECTS:
                         await self._read(answer, copy)
                         return
@@ -173,6 +190,8 @@ class CopyFetching:
                 body.write(piece)
         if unpacking:
             unpacking.end()
+        elif not stated and "transfer-encoding" not in answer.headers:
+            copy.doubt = copy.doubt or "its answer does not say how long it is, so it may be cut off"
         body.seek(0)
         copy.outcome, copy.sha256, copy.length = "held", digest.hexdigest(), length
         copy.media_type = _media_type(answer.headers.get("content-type", ""))
@@ -216,6 +235,13 @@ def _note(answer: httpx.Response, copy: Copy) -> None:
     copy.headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
     lines = [f"HTTP {answer.status_code}".encode(), *(b": ".join(pair) for pair in answer.headers.raw), b""]
     copy.evidence = b"\r\n".join(lines)
+
+
+def _address(answer: httpx.Response) -> str:
+    """Return the network address that an answer came from, empty where that is not known."""
+    stream = answer.extensions.get("network_stream")
+    found = stream.get_extra_info("server_addr") if stream is not None else None
+    return str(found[0]) if found else ""
 
 
 def _redirected(answer: httpx.Response) -> str:

@@ -88,7 +88,7 @@ class Guard:
     @classmethod
     def of(cls, fetched: Fetched, *more: str, resolve: Resolver = resolved) -> Guard:
         """Return the rules of a configuration, with the hosts of further configured addresses (URLs)."""
-        return cls([*fetched.hosts, *(host_of(url) for url in more)], fetched.networks, resolve)
+        return cls([*fetched.hosts, *(listed_host(url) for url in more)], fetched.networks, resolve)
 
     def check(self, url: str) -> Target:
         """Return what a URL means, if it may be fetched; looks nothing up.
@@ -100,6 +100,14 @@ class Guard:
         if not any(pattern.matches(target) for pattern in self._patterns):
             raise AddressRefusedError(f"nothing is fetched from {target.host}, port {target.port}", place=_short(url))
         return target
+
+    def is_own(self, address: str) -> bool:
+        """Say whether a network address is in a network that is allowed though it is not public."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
 
     def addresses(self, host: str, port: int) -> list[Address]:
         """Resolve a host, once; return the addresses to connect to, in the resolver's order.
@@ -131,7 +139,7 @@ class Guard:
         return addresses
 
 
-def host_of(url: str) -> str:
+def listed_host(url: str) -> str:
     """Return how the host of a URL is listed, with its port where that is not the scheme's own.
 
     Raises:
@@ -151,6 +159,8 @@ def _target(url: str) -> Target:
         text = str(parsed)
     except (httpx.InvalidURL, ValueError, TypeError):
         raise AddressRefusedError("no address", place=_short(url), cure="give https://HOST/PATH") from None
+    if len(text) > MAX_URL:
+        raise AddressRefusedError(f"longer than {MAX_URL} characters as it is asked for", place=_short(url), cure="")
     if parsed.scheme not in _PORTS or not parsed.raw_host:
         raise AddressRefusedError("not http or https", place=_short(url), cure="give https://HOST/PATH")
     authority = url.partition("//")[2].partition("/")[0].partition("?")[0].partition("#")[0]

@@ -27,6 +27,6 @@ class InTurn(Generic[Thing, Result]):
         return result
 
 
-def host_of(url: str) -> str:
+def host_group(url: str) -> str:
     """Return the host of an address with its port, in lower case; for grouping only, nothing is checked."""
     return url.partition("://")[2].partition("/")[0].lower()

@@ -26,17 +26,20 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.payloads import Content, Location
-from ledger.possession import deposit_of
+from ledger.possession import deposit_of, is_shown_whole
 from ops.fetching import Answer, Fetching
 from ops.services import Services
 from ops.storage.fetched import SPOOLED_BYTES, Copy, CopyFetching, Outcome
 from ops.storage.guard import Guard, Resolver, resolved
 from ops.storage.holder import challenge
-from ops.storage.hosts import host_of
+from ops.storage.hosts import host_group
 from ops.storage.ids import identifiers, resolve
-from ops.storage.mementos import Memento, not_this_capture, parse_memento
+from ops.storage.mementos import Memento, is_elsewhere, not_this_capture, parse_memento
 from ops.storage.pinned import GuardedTransport
 from ops.storage.s3 import S3Copies
+
+ANY_TYPE: Final = "application/octet-stream"
+"""The type of bytes of which nobody that is believed said another."""
 
 _NOWHERE: Final = "no kind of place that this registry can look at"
 
@@ -46,7 +49,8 @@ class Look:
     """What a look at a location found; times in microseconds, UTC.
 
     `content` (with `held` alone) is what a `storage_attestation` states of it. `captured_at` is when the copy came to
-    be there, where the location says so. `is_silent` says that nobody answered at all.
+    be there, where the location says so. `is_silent` says that nobody answered at all, `doubt` why other bytes than the
+    copy's could have come on the way.
     """
 
     outcome: Outcome
@@ -61,6 +65,7 @@ class Look:
     captured_at: str = ""
     possession: Mapping[str, Any] | None = None
     is_silent: bool = False
+    doubt: str = ""
 
     @property
     def sha256(self) -> str:
@@ -80,6 +85,7 @@ class Looking:
         self._clock = clock
         self._seconds = float(services.fetched.seconds)
         replays = [archive.replay for archive in services.storing.archives]
+        self._replays = tuple(f"{replay.rstrip('/')}/" for replay in replays)
         guard = Guard.of(services.fetched, *replays, resolve=resolve)
         self._guard = guard
         self._fetching = CopyFetching(guard, services.fetched, clock)
@@ -88,11 +94,15 @@ class Looking:
             for bucket in services.storing.buckets
         ]
 
-    def look(self, location: Location, content: Content, checkpoint: Checkpoint | None) -> Look:
+    def look(
+        self, location: Location, content: Content, checkpoint: Checkpoint | None, read: Content | None = None
+    ) -> Look:
         """Look at a location; whatever goes wrong is in the outcome.
 
         Args:
-            content: what should be there: its type, and what a holder is challenged about.
+            content: what should be there, which a holder is challenged about.
+            read: what a checker that read all of that very content stated of it; None where none did. Nothing else
+                is repeated of what others state.
             checkpoint: this log's newest, from which challenges are made; None where there is none.
         """
         url = location.url
@@ -102,6 +112,8 @@ class Looking:
                     memento = parse_memento(url)
                     if memento is None:
                         return self._refused("it names no capture of one second: …/YYYYMMDDhhmmss/URL")
+                    if not url.startswith(self._replays):
+                        return self._refused("it is at no web archive of this registry (services.toml)")
                     return self._capture(memento)
                 case "memento":
                     memento = parse_memento(url)
@@ -111,9 +123,9 @@ class Looking:
                 case "swh" | "ipfs" as kind:
                     return self._identified(kind, url)
                 case "s3":
-                    return self._stored(url, content)
+                    return self._stored(url, read)
                 case "holder":
-                    return self._challenged(url, content, checkpoint)
+                    return self._challenged(url, content, read, checkpoint)
                 case kind:
                     return self._refused(f"{kind} is {_NOWHERE}")
         except LedgerError as error:
@@ -121,7 +133,7 @@ class Looking:
 
     def host(self, location: Location) -> str:
         """Return what is asked for a location, so that the same is not asked twice at once."""
-        return host_of(location.url) or location.kind
+        return host_group(location.url) or location.kind
 
     def _fetched(self, url: str) -> Look:
         with self._fetching.fetch(url) as copy:
@@ -133,8 +145,7 @@ class Looking:
                 if other := not_this_capture(memento, copy.final_url, copy.headers):
                     return _look(copy, "unreachable", other)
                 return _look(copy, captured_at=memento.captured_at)
-            final = parse_memento(copy.final_url)
-            if copy.outcome == "missing" and (final is None or final.stamp != memento.stamp):
+            if copy.outcome == "missing" and is_elsewhere(memento, copy.final_url):
                 return _look(copy, "unreachable", "the archive sends elsewhere for it, where nothing is")
             return _look(copy)
 
@@ -150,7 +161,7 @@ class Looking:
                 return Look("unreachable", look.started_at, look.ended_at, "what came does not have this identifier")
         return look
 
-    def _stored(self, url: str, expected: Content) -> Look:
+    def _stored(self, url: str, read: Content | None) -> Look:
         started = self._clock()
         for bucket in self._buckets:
             digest = bucket.digest_of(url)
@@ -162,26 +173,30 @@ class Looking:
                 except NotFoundError:
                     return Look("missing", started, self._clock(), "the bucket has no such copy")
                 # A bucket is told no type; what was put there had one.
-                content = {**identifiers(file), "media_type": expected.media_type}
+                content = {**identifiers(file), "media_type": read.media_type if read else ANY_TYPE}
             return Look("held", started, self._clock(), content=content)
         return self._refused("it is in no bucket of this registry")
 
-    def _challenged(self, url: str, content: Content, checkpoint: Checkpoint | None) -> Look:
+    def _challenged(self, url: str, content: Content, read: Content | None, checkpoint: Checkpoint | None) -> Look:
         started = self._clock()
+        if read is None and not is_shown_whole(content.bytes):
+            # Whoever claims it may have chosen any chunks for this SHA-256, and hold those alone.
+            return self._refused("no checker has read this content whole, so what its chunks are is only claimed")
         if checkpoint is None:
             return Look("unreachable", started, started, "no checkpoint was published yet, so nobody can be challenged")
         try:
-            proved = challenge(url, deposit_of(content), checkpoint, self._ask)
+            proved = challenge(url, deposit_of(read or content), checkpoint, self._ask)
         except NotFoundError as error:
             return Look("missing", started, self._clock(), error.message)
         except VerificationError as error:
             # What is no answer at all says nothing; one that does not hold shows that the bytes were not there.
             return Look("unreachable" if error.step == "answer" else "missing", started, self._clock(), str(error))
+        shown = {"sha256": content.sha256, "bytes": content.bytes, "chunk_root": content.chunk_root}
         return Look(
             "held",
             started,
             self._clock(),
-            content=msgspec.to_builtins(content),
+            content=msgspec.to_builtins(read) if read is not None else {**shown, "media_type": ANY_TYPE},
             status=proved.http_status,
             evidence_sha256=proved.evidence_sha256,
             possession=proved.possession,
@@ -210,6 +225,8 @@ class Looking:
 def _look(copy: Copy, outcome: Outcome | None = None, reason: str = "", captured_at: str = "") -> Look:
     """Return what a fetched copy says, or another outcome in its place."""
     outcome = outcome or copy.outcome
+    # Where a redirect leads may be signed for whoever was sent there: that is nobody else's.
+    final_url = copy.final_url.partition("?")[0] if copy.is_redirected else copy.final_url
     content: dict[str, Any] = {}
     if outcome == "held" and copy.body is not None:
         content = {**identifiers(copy.body), "media_type": copy.media_type}
@@ -220,9 +237,10 @@ def _look(copy: Copy, outcome: Outcome | None = None, reason: str = "", captured
         reason or copy.reason,
         content,
         copy.status,
-        copy.final_url,
+        final_url,
         copy.evidence,
         copy.evidence_sha256,
         captured_at,
-        is_silent=outcome == "unreachable" and copy.status is None,
+        is_silent=copy.is_silent,
+        doubt=copy.doubt,
     )

@@ -13,8 +13,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+import httpx
+
+FIRST_YEAR: Final = 1990
+"""Nothing was captured before there was a web."""
+
 _STAMP: Final = re.compile(r"[0-9]{14}")
 _MEMENTO: Final = re.compile(r"(?P<replay>https?://.+?)/(?P<stamp>[0-9]{1,14})(?:[a-z]{2}_)?/(?P<url>https?:/.+)")
+_ADDRESS: Final = re.compile(r"https?:/{1,2}(?:www\.)?([^/?#]*?)(?::80|:443)?([/?].*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,44 @@ def not_this_capture(memento: Memento, final_url: str, headers: Mapping[str, str
         final_url: where redirects led.
         headers: of the answer, by lower-case name.
     """
-    final = parse_memento(final_url)
-    if final is None or final.stamp != memento.stamp:
+    if is_elsewhere(memento, final_url):
         return "the archive sends elsewhere for it"
     stated = headers.get("memento-datetime", "")
     try:
         at = parsedate_to_datetime(stated).astimezone(UTC)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return "the answer does not say of which capture it is (Memento-Datetime)"
     if at != _instant(memento.stamp):
         return f"the archive answers with its capture of {at:%Y-%m-%d %H:%M:%S}"
     return ""
+
+
+def is_elsewhere(memento: Memento, final_url: str) -> bool:
+    """Say whether redirects led away from a capture: to another archive, another second or another address."""
+    final = parse_memento(final_url)
+    if final is None or final.stamp != memento.stamp:
+        return True
+    if _host(memento.replay) != _host(final.replay):
+        return True
+    try:
+        # As it was asked for: a host within a path is escaped as a path is.
+        own = parse_memento(str(httpx.URL(memento.raw))) or memento
+    except (httpx.InvalidURL, ValueError):
+        own = memento
+    return not is_same_address(own.url, final.url)
+
+
+def is_same_address(one: str, other: str, *, slash: bool = False) -> bool:
+    """Say whether two addresses are the same but for what archives make no difference of: scheme, `www.` and spelling.
+
+    Args:
+        slash: whether a final slash makes no difference either.
+    """
+    forms = []
+    for url in (one, other):
+        form = _form(url)
+        forms.append(form.rstrip("/") if slash and "?" not in form else form)
+    return forms[0] == forms[1]
 
 
 def stamp_of(microseconds: int) -> str:
@@ -75,14 +108,32 @@ def stamp_of(microseconds: int) -> str:
 
 
 def is_stamp(text: str) -> bool:
-    """Say whether a text is a time in 14 digits that there is."""
+    """Say whether a text is a time in 14 digits that there is, and at which there was a web."""
     if not _STAMP.fullmatch(text):
         return False
     try:
-        _instant(text)
+        return _instant(text).year >= FIRST_YEAR
     except ValueError:
         return False
-    return True
+
+
+def _host(url: str) -> str:
+    found = _ADDRESS.fullmatch(url)
+    return found[1].lower() if found else url
+
+
+def _form(url: str) -> str:
+    """Return an address as it is compared: without scheme, `www.`, the scheme's port and fragment, and escaped."""
+    found = _ADDRESS.fullmatch(url.partition("#")[0])
+    if found is None:
+        return url
+    host, rest = found[1].lower(), found[2] or "/"
+    if rest.startswith("?"):
+        rest = f"/{rest}"
+    try:
+        return host + httpx.URL(f"http://host{rest}").raw_path.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        return host + rest
 
 
 def _instant(stamp: str) -> datetime:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     LargeBinary,
     Row,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     case,
+    delete,
     func,
     insert,
     or_,
@@ -28,23 +30,30 @@ from sqlmodel import Field
 
 from ledger.database import Database
 from ledger.tables import Key64, table_of
-from ops.jobs.tables import JobTable
+from ops.jobs.resting import DAY
+from ops.jobs.tables import OUTBOX, JobTable
 
 OWED: Final = "owed"
 SAVING: Final = "saving"
+TELLING: Final = "telling"
 CLAIMED: Final = "claimed"
 FAILED: Final = "failed"
-OPEN: Final = (OWED, SAVING)
+OPEN: Final = (OWED, SAVING, TELLING)
 
-FAR: Final = 400 * 86_400 * 1_000_000
-"""No rest is longer: a moment further off is from before the clock was set back."""
+FAR: Final = 4_400 * DAY
+"""No rest is longer, whatever is configured: a moment further off is from before the clock was set back."""
+
+NEVER: Final = 1 << 62
+"""In place of a moment: not before something was decided."""
 
 
 class PreservationRow(JobTable, table=True):
     """One address of a paper that is to be kept in one place: `archive:NAME` or `bucket:NAME`.
 
-    `owed`: to be fetched and handed over; `saving`: the archive is at it, as its job, since `begun_at`; `claimed`: the
-    log was told; `failed`: given up, `said` says why. `content` is the payload's block as JSON, once it was fetched.
+    `owed`: to be fetched and handed over; `saving`: the archive is at it, as its job, since `begun_at`; `telling`: the
+    claim of `location` is signed and on its way to the log; `claimed`: it stands there; `failed`: given up, `said` says
+    why. `content` is the payload's block as JSON, once it was fetched; `gone_at` is when the original was first said to
+    be gone, 0 where it was not.
     """
 
     __tablename__ = "preservations"
@@ -60,6 +69,8 @@ class PreservationRow(JobTable, table=True):
     job: str = Field(max_length=200)
     begun_at: int = Field(sa_column=Column(Key64, nullable=False))
     content: str = Field(sa_column=Column(Text, nullable=False))
+    location: str = Field(sa_column=Column(Text, nullable=False))
+    gone_at: int = Field(sa_column=Column(Key64, nullable=False))
     tries: int
     next_at: int = Field(sa_column=Column(Key64, nullable=False, index=True))
     said: str = Field(sa_column=Column(Text, nullable=False))
@@ -102,7 +113,8 @@ def add_preservation(connection: Connection, facts: Mapping[str, Any]) -> None:
     """
     mine = and_(*(PRESERVATIONS.c[name] == facts[name] for name in ("subject", "url", "place")))
     row = connection.execute(select(PRESERVATIONS).where(mine)).first()
-    fresh = {"state": OWED, "job": "", "begun_at": 0, "content": "", "tries": 0, "next_at": 0, "said": ""}
+    fresh = {"state": OWED, "job": "", "begun_at": 0, "content": "", "location": "", "gone_at": 0}
+    fresh |= {"tries": 0, "next_at": 0, "said": ""}
     if row is None:
         connection.execute(insert(PRESERVATIONS).values(**{**fresh, **facts}))
     elif row.request_id != facts["request_id"]:
@@ -117,9 +129,15 @@ def change_preservation(connection: Connection, id: int, **facts: Any) -> None:
     connection.execute(update(PRESERVATIONS).where(PRESERVATIONS.c.id == id).values(**facts))
 
 
-def due_preservations(database: Database, now: int, limit: int) -> Sequence[Row[Any]]:
-    """Return what is to be done now, the longest due first."""
-    due = PRESERVATIONS.c.state.in_(OPEN), _is_due(PRESERVATIONS.c.next_at, now)
+def due_preservations(
+    database: Database, now: int, limit: int, *which: ColumnElement[bool], states: Sequence[str] = OPEN
+) -> Sequence[Row[Any]]:
+    """Return what is to be done now, the longest due first.
+
+    Args:
+        which: what else has to be true of a row.
+    """
+    due = PRESERVATIONS.c.state.in_(states), _is_due(PRESERVATIONS.c.next_at, now), *which
     statement = select(PRESERVATIONS).where(*due).order_by(PRESERVATIONS.c.next_at, PRESERVATIONS.c.id)
     with database.read() as connection:
         return connection.execute(statement.limit(limit)).all()
@@ -137,8 +155,9 @@ def requests_known(database: Database, ids: Sequence[str]) -> dict[str, bool]:
 
 
 def add_copy(connection: Connection, subject: str, kind: str, url: str, now: int) -> None:
-    """Note that there is said to be a copy, unless it is known."""
+    """Note that there is said to be a copy; one that is known is looked at if it only waited for another word of it."""
     known = COPIES.c.subject == subject, COPIES.c.kind == kind, COPIES.c.url == url
+    connection.execute(update(COPIES).where(*known, COPIES.c.next_at == NEVER).values(next_at=now))
     if connection.execute(select(COPIES.c.id).where(*known)).first() is None:
         fresh = {
             "tries": 0,
@@ -154,19 +173,31 @@ def add_copy(connection: Connection, subject: str, kind: str, url: str, now: int
 
 def hasten_copies(connection: Connection, subject: str, now: int) -> None:
     """Have what was not looked at yet of a paper be looked at now: something was decided about it."""
-    waiting = COPIES.c.subject == subject, COPIES.c.looked_at == 0, COPIES.c.next_at > now
+    is_waiting = or_(COPIES.c.looked_at == 0, COPIES.c.next_at == NEVER)
+    waiting = COPIES.c.subject == subject, is_waiting, COPIES.c.next_at > now
     connection.execute(update(COPIES).where(*waiting).values(next_at=now))
+
+
+def hasten_all_copies(connection: Connection, now: int) -> None:
+    """Have what waits for a decision be looked at now: something became known of whoever signed it."""
+    connection.execute(update(COPIES).where(COPIES.c.next_at == NEVER).values(next_at=now))
+
+
+def forget_copies(connection: Connection) -> None:
+    """Forget all copies but those of which something waits for the log."""
+    kept = COPIES.c.event_id.in_(select(OUTBOX.c.event_id))
+    connection.execute(delete(COPIES).where(~kept))
 
 
 def change_copy(connection: Connection, id: int, **facts: Any) -> None:
     connection.execute(update(COPIES).where(COPIES.c.id == id).values(**facts))
 
 
-def due_copies(database: Database, now: int, limit: int) -> Sequence[Row[Any]]:
-    """Return the copies to look at now, the longest due first."""
+def due_copies(database: Database, now: int, limit: int, skip: int = 0) -> Sequence[Row[Any]]:
+    """Return the copies to look at now but for the first few, the longest due first."""
     statement = select(COPIES).where(_is_due(COPIES.c.next_at, now)).order_by(COPIES.c.next_at, COPIES.c.id)
     with database.read() as connection:
-        return connection.execute(statement.limit(limit)).all()
+        return connection.execute(statement.limit(limit).offset(skip)).all()
 
 
 def count_due_copies(database: Database, now: int) -> int:
@@ -178,4 +209,4 @@ def count_due_copies(database: Database, now: int) -> int:
 
 
 def _is_due(column: Any, now: int) -> Any:
-    return or_(column <= now, column > now + FAR)
+    return or_(column <= now, and_(column > now + FAR, column != NEVER))

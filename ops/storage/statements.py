@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ledger.payloads import Location
+from msgspec import UNSET
+
+from ledger.events import Entry
+from ledger.payloads import Location, StorageAttestation
 from ledger.store import Store
 from ledger.times import seconds
 from ops.storage.looking import Look
+from projections.judged import Judged
 
 
-def claimed(store: Store, subject: str) -> list[Location]:
-    """Return where the registry has claimed copies of a paper."""
-    return [
-        entry.event.payload.location
-        for entry in store.of_subjects([subject], store.head().size)[subject]
-        if entry.event.event_type == "storage_attestation" and entry.event.signer.signer_type == "pith_registry"
-    ]
+def claimed(judged: Judged) -> list[Location]:
+    """Return where the registry has claimed copies of a paper by claims of its own that count."""
+    return [entry.event.payload.location for entry in judged.counted("storage_attestation") if _is_own(entry)]
+
+
+def claims(store: Store, subject: str) -> list[StorageAttestation]:
+    """Return what the registry has said of copies of a paper on nobody's behalf, whatever became of it since."""
+    entries = store.of_subjects([subject], store.head().size)[subject]
+    return [entry.event.payload for entry in entries if _is_own(entry)]
 
 
 def claim(location: Location, captured_at: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,6 +40,13 @@ def claim(location: Location, captured_at: str, content: Mapping[str, Any]) -> d
         "outcome": "stored",
         "content": dict(content),
     }
+
+
+def _is_own(entry: Entry) -> bool:
+    """Say whether an entry is the registry's own word; what it signed for somebody else is theirs."""
+    event = entry.event
+    is_registry = event.signer.signer_type == "pith_registry" and event.signer.on_behalf_of is UNSET
+    return event.event_type == "storage_attestation" and is_registry
 
 
 def finding(location: Location, look: Look, outcome: str, software: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -16,7 +17,7 @@ import msgspec
 from ledger.errors import ServiceRefusedError, ServiceUnavailableError, SourceUnreadableError
 from ops.fetching import Answer, Fetching
 from ops.services import WebArchive
-from ops.storage.mementos import Memento, is_stamp
+from ops.storage.mementos import Memento, is_same_address, is_stamp
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 MAX_INDEX_BYTES: Final = 256 * 1024
@@ -45,15 +46,36 @@ RETRYABLE: Final = frozenset(
 )
 """What can go better another time; any other code, also one that is not known yet, is final."""
 
+BUSY: Final = frozenset(("error:celery", "error:no-browsers-available", "error:user-session-limit"))
+"""What says nothing about the address: no capture can begin at the moment."""
+
 CAPTURED_BY_OTHERS: Final = "error:too-many-daily-captures"
+MAX_RETRY_SECONDS: Final = 24 * 3_600
 
 _OK: Final = 200
 _OVERLOADED: Final = (408, 425, 429)
+_KEYS: Final = (401, 403)
 _CODE: Final = re.compile(r"error:[a-z0-9-]{1,60}")
 
 
 class CapturedByOthersError(ServiceRefusedError):
     """The archive captured this address so often today that it takes it no more: a fresh capture is in its index."""
+
+
+class CaptureRefusedError(ServiceRefusedError):
+    """The interface itself says, by a code of its own, that it will not capture this address: the only final word."""
+
+
+class ArchiveUnavailableError(ServiceUnavailableError):
+    """Nothing can be had of the archive now, whatever the address; `retry_after` is how many seconds it asks for."""
+
+    def __init__(self, message: str, *, place: str = "", cure: str | None = None, retry_after: int = 0) -> None:
+        super().__init__(message, place=place, cure=cure)
+        self.retry_after = retry_after
+
+
+class ArchiveBusyError(ServiceUnavailableError):
+    """The archive begins no more captures at the moment; how far others are can still be asked."""
 
 
 class _Answered(msgspec.Struct, frozen=True):
@@ -89,22 +111,26 @@ class Archive:
 
         Raises:
             CapturedByOthersError: it was captured today already; look it up.
-            ServiceUnavailableError, ServiceRefusedError: it is not taken, and why.
+            CaptureRefusedError: it never will be.
+            ServiceUnavailableError: it is not taken now, and why; ArchiveUnavailableError and ArchiveBusyError where
+                that is not about this address.
         """
+        _check_exact(url)
         # Without force_get the archive would open a file of a paper in a browser.
         form = urlencode({"url": url, "force_get": "1"}).encode()
         headers = {"content-type": "application/x-www-form-urlencoded", **self._headers()}
         answered = self._answered("POST", self._archive.save, headers, form)
         job = answered.job_id or ""
         if not 0 < len(job) <= MAX_JOB:
-            raise ServiceRefusedError(f"{self.name} names no job: {_said(answered.message)}", place=self._archive.save)
+            message = f"{self.name} names no job: {_said(answered.message)}"
+            raise ServiceUnavailableError(message, place=self._archive.save)
         return job
 
     def saved(self, job: str) -> str | None:
         """Return the 14-digit time of the capture that a job made; None while it is under way.
 
         Raises:
-            CapturedByOthersError, ServiceUnavailableError, ServiceRefusedError: it made none, and why.
+            CapturedByOthersError, CaptureRefusedError, ServiceUnavailableError: it made none, and why; see `save`.
         """
         address = f"{self._archive.save}/status/{quote(job, safe='')}"
         answered = self._answered("GET", address, self._headers())
@@ -118,9 +144,14 @@ class Archive:
     def captures(self, url: str, since: str) -> list[str]:
         """Return the 14-digit times of whole captures of an address that its index knows, from one on, in order.
 
+        Of an index that answers with other addresses too, only captures of this one count; without scheme, `www.` and
+        final slash, which are one to an index.
+
         Raises:
-            ServiceUnavailableError, ServiceRefusedError: the index cannot be read, and why.
+            ServiceUnavailableError: the index cannot be read, and why.
+            CaptureRefusedError: the address stands for many.
         """
+        _check_exact(url)
         query = {
             "url": url,
             "output": "json",
@@ -135,6 +166,7 @@ class Archive:
             # A capture of the same bytes as before refers to them and has no status of its own.
             if is_stamp(stamp := str(row.get("timestamp", ""))) and stamp >= since
             if str(row.get("statuscode", row.get("status", ""))) in ("200", "-")
+            if is_same_address(url, str(row.get("original", row.get("url", ""))), slash=True)
         }
         return sorted(found)
 
@@ -146,28 +178,31 @@ class Archive:
                 return [dict(zip(names, line, strict=True)) for line in lines]
             return [msgspec.json.decode(line, type=dict[str, Any]) for line in body.splitlines() if line.strip()]
         except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-            raise ServiceUnavailableError(f"{self.name} answers with no index", place=self._archive.cdx) from None
+            message = f"{self.name} answers with no index"
+            raise ArchiveUnavailableError(message, place=self._archive.cdx) from None
 
     def _answered(self, method: str, address: str, headers: Mapping[str, str], body: bytes = b"") -> _Answered:
         answer = self._ask(method, address, headers, body)
         try:
             answered = msgspec.json.decode(answer.body, type=_Answered)
         except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-            raise ServiceUnavailableError(f"{self.name} answers with no JSON of its interface", place=address) from None
+            message = f"{self.name} answers with no JSON of its interface"
+            raise ArchiveUnavailableError(message, place=address) from None
         if answered.status == "error" or answered.status_ext:
             raise self._refusal(answered, address)
         return answered
 
     def _refusal(self, answered: _Answered, address: str) -> ServiceUnavailableError | ServiceRefusedError:
-        code = answered.status_ext or ""
-        if not _CODE.fullmatch(code):
-            code = "an unknown error"
+        stated = answered.status_ext or ""
+        code = stated if _CODE.fullmatch(stated) else "an unknown error"
         message = f"{self.name} says {code}: {_said(answered.message)}"
         if code == CAPTURED_BY_OTHERS:
             return CapturedByOthersError(message, place=address)
-        if code in RETRYABLE:
+        if code in BUSY:
+            return ArchiveBusyError(message, place=address)
+        if code in RETRYABLE or code != stated:
             return ServiceUnavailableError(message, place=address)
-        return ServiceRefusedError(message, place=address)
+        return CaptureRefusedError(message, place=address)
 
     def _ask(
         self,
@@ -180,23 +215,46 @@ class Archive:
         try:
             answer = self._fetching.ask(method, address, limit, headers=headers, body=body)
         except SourceUnreadableError as error:
-            raise ServiceUnavailableError(f"{self.name}: {error.message}", place=address) from error
+            raise ArchiveUnavailableError(f"{self.name}: {error.message}", place=address) from error
         if answer.status == _OK:
             return answer
         message = f"{self.name} answers with status {answer.status}"
-        if answer.status in (401, 403):
+        if answer.status in _KEYS and headers:
             # It takes nothing until somebody mends that, and everything then.
             cure = "check the archive's access_key and secret_key in services.toml"
-            raise ServiceUnavailableError(message, place=address, cure=cure)
-        if answer.status in _OVERLOADED or answer.status >= 500:
+            raise ArchiveUnavailableError(message, place=address, cure=cure)
+        if 400 <= answer.status < 500 and answer.status not in _OVERLOADED:
+            # It may be about this address alone, and be no word of the interface's all the same.
             raise ServiceUnavailableError(message, place=address)
-        raise ServiceRefusedError(message, place=address)
+        raise ArchiveUnavailableError(message, place=address, retry_after=retry_after(answer.headers))
 
     def _headers(self) -> dict[str, str]:
         headers = {"accept": "application/json"}
         if self._archive.access_key:
             headers["authorization"] = f"LOW {self._archive.access_key}:{self._archive.secret_key}"
         return headers
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Return for how many seconds a server asks to be left alone (RFC 9110 10.2.3), 0 where it says nothing; bounded.
+
+    Args:
+        headers: of its answer, by lower-case name.
+    """
+    stated = headers.get("retry-after", "").strip()
+    if stated.isascii() and stated.isdigit():
+        return min(int(stated[:10]), MAX_RETRY_SECONDS)
+    try:
+        rest = parsedate_to_datetime(stated) - parsedate_to_datetime(headers.get("date", ""))
+        return min(max(int(rest.total_seconds()), 0), MAX_RETRY_SECONDS)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0
+
+
+def _check_exact(url: str) -> None:
+    """Refuse an address that an index would take for the beginning or the end of many."""
+    if url.startswith("*") or url.endswith("*"):
+        raise CaptureRefusedError("an address that begins or ends with * stands for many", place=url, cure="")
 
 
 def _said(text: str | None) -> str:

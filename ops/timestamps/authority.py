@@ -18,12 +18,12 @@ from rfc3161_client import TimeStampResponse, decode_timestamp_response
 
 from ledger.anchors import MAX_PROOF_BYTES, confirm
 from ledger.appending import Clock
-from ledger.errors import AnchorError, ServiceRefusedError, UsageError
+from ledger.errors import AnchorError, AnchorUntrustedError, ServiceRefusedError, UsageError
 from ledger.signing import Randomness
 from ledger.timestamp_tokens import read_reply, signer_certificate
 from ops.fetching import Answer, Fetching
-from ops.timestamps.asking import OK, Site, quoted
 from ops.timestamps.der import sorted_certificates, timestamp_request
+from ops.timestamps.site import OK, Site, quoted
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 SKEW: Final = timedelta(seconds=60)
@@ -31,6 +31,8 @@ SKEW: Final = timedelta(seconds=60)
 
 MAX_ACCURACY: Final = timedelta(minutes=5)
 """The widest accuracy that a token can claim for itself and be taken at its word."""
+
+OTHER_ROOT: Final = "give the root its certificate leads to: `pith policy --timestamp-root root.pem`"
 
 _NONCE_BYTES: Final = 8
 """As `openssl ts` has it; some authorities take no longer ones."""
@@ -90,7 +92,7 @@ class AuthorityClient:
             confirm("rfc3161", digest, proof, block_header=None, height=None, bitcoin=(), roots=self._roots)
         except (AnchorError, ValueError) as error:
             said = error.message if isinstance(error, AnchorError) else str(error)[:160]
-            raise self._refused(said) from error
+            raise self._refused(said, OTHER_ROOT if isinstance(error, AnchorUntrustedError) else None) from error
         self._check_time(reply, asked, answered)
         return proof
 

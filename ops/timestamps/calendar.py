@@ -13,8 +13,8 @@ from typing import Final
 
 from ledger.errors import AnchorError, ServiceRefusedError
 from ops.fetching import Answer, Fetching
-from ops.timestamps.asking import OK, Site, same_site
 from ops.timestamps.proofs import begun, blocks, continued, promises
+from ops.timestamps.site import OK, Site, same_site
 
 MAX_ANSWER_BYTES: Final = 10_000
 MAX_COMMITMENTS: Final = 8

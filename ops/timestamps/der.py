@@ -33,10 +33,10 @@ def timestamp_request(digest: bytes, nonce: int, policy: str | None) -> bytes:
     Raises:
         ValueError: the policy is no OID.
     """
-    algorithm = _written(_SEQUENCE, _object(SHA256) + _NULL)
-    imprint = _written(_SEQUENCE, algorithm + _written(_OCTETS, digest))
+    algorithm = written(_SEQUENCE, _object(SHA256) + _NULL)
+    imprint = written(_SEQUENCE, algorithm + written(_OCTETS, digest))
     asked = b"" if policy is None else _object(policy)
-    return _written(_SEQUENCE, _integer(1) + imprint + asked + _integer(nonce) + _BOOLEAN_TRUE)
+    return written(_SEQUENCE, _integer(1) + imprint + asked + _integer(nonce) + _BOOLEAN_TRUE)
 
 
 def sorted_certificates(reply: bytes) -> bytes:
@@ -47,7 +47,7 @@ def sorted_certificates(reply: bytes) -> bytes:
     """
     try:
         start, end = _certificates(reply)
-        found = [reply[begin:finish] for _, begin, _, finish in _elements(reply, start, end)]
+        found = [reply[begin:finish] for _, begin, _, finish in elements(reply, start, end)]
     except ValueError:
         return reply
     return reply[:start] + b"".join(sorted(found)) + reply[end:]
@@ -55,12 +55,12 @@ def sorted_certificates(reply: bytes) -> bytes:
 
 def _certificates(reply: bytes) -> tuple[int, int]:
     """Return where in a TimeStampResp the content of the token's set of certificates stands."""
-    (_, _, start, end) = _only(_elements(reply, 0, len(reply)), _SEQUENCE)
-    _status, token = _elements(reply, start, end)
-    _type, content = _elements(reply, token[2], token[3])
-    signed = _only(_elements(reply, content[2], content[3]), _SEQUENCE)
+    (_, _, start, end) = _only(elements(reply, 0, len(reply)), _SEQUENCE)
+    _status, token = elements(reply, start, end)
+    _type, content = elements(reply, token[2], token[3])
+    signed = _only(elements(reply, content[2], content[3]), _SEQUENCE)
     # SignedData: version, digestAlgorithms, encapContentInfo, certificates [0], ...
-    _version, _algorithms, _signed, certificates, *_rest = _elements(reply, signed[2], signed[3])
+    _version, _algorithms, _signed, certificates, *_rest = elements(reply, signed[2], signed[3])
     if certificates[0] != _CONTEXT_0:
         raise ValueError("no certificates")
     return certificates[2], certificates[3]
@@ -73,7 +73,7 @@ def _only(elements: Iterator[tuple[int, int, int, int]], tag: int) -> tuple[int,
     return element
 
 
-def _elements(raw: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def elements(raw: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield tag, start, start of the content and end of each element in a range; raises ValueError."""
     while start < end:
         if end - start < 2:
@@ -88,7 +88,7 @@ def _elements(raw: bytes, start: int, end: int) -> Iterator[tuple[int, int, int,
         start = content + length
 
 
-def _written(tag: int, content: bytes) -> bytes:
+def written(tag: int, content: bytes) -> bytes:
     length = len(content)
     if length < 0x80:
         return bytes([tag, length]) + content
@@ -97,14 +97,14 @@ def _written(tag: int, content: bytes) -> bytes:
 
 
 def _integer(number: int) -> bytes:
-    return _written(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+    return written(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
 def _object(oid: str) -> bytes:
     if not _OID.fullmatch(oid):
         raise ValueError(f"{oid!r} is no object identifier")
     first, second, *rest = (int(part) for part in oid.split("."))
-    return _written(_OBJECT, b"".join(_base128(number) for number in (40 * first + second, *rest)))
+    return written(_OBJECT, b"".join(_base128(number) for number in (40 * first + second, *rest)))
 
 
 def _base128(number: int) -> bytes:

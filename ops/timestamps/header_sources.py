@@ -17,8 +17,8 @@ from ledger.block_headers import block_id
 from ledger.errors import ServiceError, ServiceRefusedError, ServiceUnavailableError, UsageError
 from ops.fetching import Fetching
 from ops.services import HeaderSource
-from ops.timestamps.asking import OK, Site, quoted
 from ops.timestamps.header_files import HEADER, HEIGHT, read_headers
+from ops.timestamps.site import OK, Site, quoted
 
 _MAX_ANSWER_BYTES: Final = 16 * 1024
 _ID: Final = re.compile(r"[0-9a-f]{64}")

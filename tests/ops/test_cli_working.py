@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -85,6 +88,12 @@ def until(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> 
         time.sleep(0.05)
 
 
+def _events(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Return what a worker logs, as it comes."""
+    assert process.stderr is not None
+    return (json.loads(line)["event"] for line in process.stderr)
+
+
 def test_work_once_does_what_is_owed_and_ends(registry: Registry) -> None:
     pith = registry.pith
     told = {row["job"]: row for row in pith.fine("work", "--once", "--json").json}
@@ -102,10 +111,13 @@ def test_jobs_shows_what_was_done_what_is_owed_and_how_services_answer(registry:
     anchoring = next(job for job in before["jobs"] if job["name"] == "anchor")
     assert anchoring["last_run"] is None
     assert [owed["number"] for owed in anchoring["owed"]] == [1, 1]
+    assert {service["state"] for service in before["services"]} == {"not asked yet"}
+    assert "stamp        nothing done so far" in pith.fine("jobs").out
     registry.calendar.switches.down = True
     pith.fine("work", "--once")
     after = pith.fine("jobs", "--json").json
-    assert after["is_working"]
+    assert not after["is_working"]  # whoever worked has ended
+    assert all(job["next_run"] is None for job in after["jobs"])
     services = {service["service"]: service for service in after["services"]}
     calendar, authority = services[registry.calendar.url], services[registry.authority.url]
     assert (calendar["state"], calendar["failures"]) == ("failing", 1)
@@ -114,7 +126,8 @@ def test_jobs_shows_what_was_done_what_is_owed_and_how_services_answer(registry:
     assert (authority["state"], authority["anchors"]) == ("well", {"confirmed": 1})
     assert authority["certificate_ends"]
     shown = pith.fine("jobs").out
-    assert "owed: 1 a checkpoint, since " in shown
+    assert f"owed: a checkpoint to {registry.calendar.url.removeprefix('http://')}, since " in shown
+    assert "; `pith anchor` asks at once" in shown
     assert f"{registry.authority.url.removeprefix('http://')}: well; 1 confirmed" in shown
 
 
@@ -127,7 +140,10 @@ def test_anchor_stamps_the_newest_checkpoint_and_asks_what_became_of_promises(re
     }
     registry.keep_promises()
     shown = pith.fine("anchor").out
-    assert shown.count("confirmed") == 2
+    assert shown.count("confirmed: 20") == 2
+    assert shown.count(", block 101") == 1
+    assert pith.fine("anchor").out == shown  # each time it is asked
+    assert {row["height"] for row in pith.fine("anchor", "--json").json} == {101, None}
     assert sorted(registry.anchors()) == [
         ("opentimestamps", "confirmed"),
         ("opentimestamps", "pending"),
@@ -140,8 +156,10 @@ def test_anchor_stamps_the_newest_checkpoint_and_asks_what_became_of_promises(re
 def test_anchor_stamps_one_papers_record(registry: Registry) -> None:
     pith = registry.pith
     number = pith.fine("find", "Paper number 1", "--json").json[0]["subject"]
-    (row, _) = pith.fine("anchor", number, "--json").json
+    (row, confirmed) = pith.fine("anchor", number, "--json").json
     assert row["subject"] == number
+    assert (row["attested_time"], row["height"]) == (None, None)
+    assert confirmed["attested_time"] and confirmed["height"] is None
     assert sorted(registry.anchors()) == [("opentimestamps", "pending"), ("rfc3161", "confirmed")]
     pith.fine("anchor", number)
     assert len(registry.anchors()) == 2
@@ -157,10 +175,43 @@ def test_anchor_fails_plainly_when_no_service_answers_and_tries_again_when_asked
         served.switches.refusing = True
     result = registry.pith("anchor")
     assert result.code == 1
-    assert result.out.count("owed: ") == 2
+    assert result.out.count("  checkpoint  owed: ") == 2
     for served in (registry.calendar, registry.authority):
         served.switches.refusing = False
     assert registry.pith.fine("anchor").out.count("owed") == 0
+
+
+def test_a_refusal_is_told_apart_from_failures_with_the_root_to_accept_and_ends_when_it_is(
+    registry: Registry, tmp_path: Path
+) -> None:
+    pith = registry.pith
+    accepted = pith.fine("policy", "--json").json["timestamp_roots"]
+    (name,) = (hashlib.sha256(base64.b64decode(root)).hexdigest() for root in accepted)
+    registry.calendar.switches.garbage = True
+    with Authority(tmp_path / "another") as another:
+        wrong = tmp_path / "wrong.pem"
+        wrong.write_bytes(x509.load_der_x509_certificate(another.root_der).public_bytes(Encoding.PEM))
+    pith.fine("policy", "--drop-timestamp-root", name, "--timestamp-root", wrong)
+    assert pith("anchor").code == 1
+    shown = pith.fine("jobs").out
+    assert shown.count(": in doubt: it refused: ") == 2
+    assert "in a row" not in shown
+    assert "give the root its certificate leads to: `pith policy --timestamp-root root.pem`" in shown
+    assert shown.count("; `pith anchor` asks at once") == 2
+    assert all(service["is_refused"] for service in pith.fine("jobs", "--json").json["services"])
+    pith.fine("policy", "--timestamp-root", tmp_path / "root.pem")
+    assert pith.fine("jobs").out.count(": asked again at the next look, since policy has changed") == 2
+    pith.fine("work", "--once", "--job", "anchor")
+    assert registry.anchors() == [("rfc3161", "confirmed")]
+
+
+def test_anchor_names_a_checkpoint_and_the_cure_where_no_root_is_accepted(registry: Registry) -> None:
+    pith = registry.pith
+    for root in pith.fine("policy", "--json").json["timestamp_roots"]:
+        pith.fine("policy", "--drop-timestamp-root", hashlib.sha256(base64.b64decode(root)).hexdigest())
+    shown = pith.fine("anchor").out
+    assert f"{registry.authority.url}  checkpoint  owed: policy accepts no root" in shown
+    assert shown.count("accept its root: `pith policy --timestamp-root root.pem`") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -205,6 +256,49 @@ def test_a_worker_with_a_parent_ends_when_that_does(registry: Registry) -> None:
         process.wait()
 
 
+def test_a_worker_takes_up_what_services_toml_says_anew_and_is_not_stopped_by_a_faulty_one(
+    registry: Registry, tmp_path: Path
+) -> None:
+    services = registry.pith.data / "services.toml"
+    before = services.read_text()
+    lines: list[str] = []
+    with Authority(tmp_path / "another") as another:
+        root = tmp_path / "another.pem"
+        root.write_bytes(x509.load_der_x509_certificate(another.root_der).public_bytes(Encoding.PEM))
+        registry.pith.fine("policy", "--timestamp-root", root)
+        process = registry.pith.start("work", "--json", out=subprocess.DEVNULL)
+        reading = threading.Thread(target=lambda: [lines.append(event) for event in _events(process)])
+        reading.start()
+        try:
+            until(lambda: len(registry.anchors()) == 2, process)
+            services.write_text(f"{before}use = maybe\n")
+            until(lambda: any("services.toml cannot be used" in line for line in lines), process)
+            services.write_text(f'{before}[[anchoring.authorities]]\nurl = "{another.url}"\n')
+            until(lambda: len(registry.anchors()) == 3, process)
+            told = registry.pith.fine("jobs", "--json").json
+            assert told["is_working"] and told["nobody_runs"] == []
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+            reading.join()
+    assert lines.count("services.toml changed: starting anew") == 1
+    assert sum("cannot be used" in line for line in lines) == 1
+    assert not registry.pith.fine("jobs", "--json").json["is_working"]
+
+
+def test_jobs_names_what_a_worker_leaves_to_others(registry: Registry) -> None:
+    process = registry.pith.start("work", "--job", "checkpoint")
+    try:
+        until(lambda: registry.pith.fine("jobs", "--json").json["is_working"], process)
+        shown = registry.pith.fine("jobs").out
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert "nobody runs anchor, stamp, upgrade, preserve, check: " in shown
+
+
 def test_two_workers_do_the_work_once(registry: Registry) -> None:
     processes = [registry.pith.start("work", out=subprocess.DEVNULL) for _ in range(2)]
     try:
@@ -221,6 +315,7 @@ def test_without_services_it_is_said_what_to_write(tmp_path: Path) -> None:
     pith = Pith.at(tmp_path / "data")
     pith.fine("init", "work.example")
     assert "[[anchoring.calendars]]" in pith.fine("jobs").out
+    assert "`pith policy --timestamp-root root.pem`" in pith.fine("jobs").out
     assert str(pith.data / "services.toml") in pith.fine("jobs").out
     result = pith("anchor")
     assert result.code == 2

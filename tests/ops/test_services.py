@@ -194,7 +194,11 @@ ARCHIVE = (
         ("[anchoring]\nstale_seconds = 9\ngive_up_seconds = 8\n", "anchoring.give_up_seconds", "before it is stale"),
         ("[[anchoring.authorities]]\nurl = 'https://t.example'\npolicy = '1.x'\n", "authorities[1].policy", "no OID"),
         ("[[anchoring.headers]]\nkind = 'electrum'\naddress = 'https://e'\n", "headers[1].kind", "none of node"),
-        ("[[anchoring.headers]]\nkind = 'node'\naddress = 'http://u:p@127.0.0.1'\n", "headers[1].address", "no user"),
+        (
+            "[[anchoring.headers]]\nkind = 'node'\naddress = 'http://u:p@127.0.0.1'\n",
+            "headers[1].address",
+            "a user and a password",
+        ),
         ("[[anchoring.headers]]\nkind = 'node'\naddress = 'env:NOWHERE'\n", "headers[1].address", "not set"),
         ("[[anchoring.headers]]\nkind = 'node'\naddress_file = 'none'\n", "headers[1].address_file", "cannot be read"),
         ("[[anchoring.headers]]\nkind = 'file'\n", "headers[1].address", "missing"),
@@ -222,8 +226,58 @@ def test_what_cannot_be_meant_is_refused_with_its_place(tmp_path: Path, content:
     assert error.place.endswith(place)
     assert "services.toml" in error.place
     assert message in error.message
+    assert error.cure  # every one says what to do
     assert "hunter2" not in str(error)
     assert "u:p" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "cure"),
+    [
+        ("[[anchoring.headers]]\nkind = 'node'\naddress = 'http://u:p@127.0.0.1'\n", 'address_file = "…"'),
+        (
+            "[[anchoring.headers]]\nkind = 'electrum'\naddress = 'https://e'\n",
+            'write kind = "node" or kind = "esplora"',
+        ),
+        ("[[anchoring.headers]]\nkind = 'node'\naddress = 'env:NOWHERE'\n", "set it where `pith` is started"),
+        ("[[anchoring.headers]]\nkind = 'node'\naddress_file = 'none'\n", "must be able to read it"),
+        (f"[anchoring]\nuse = 2\n{CALENDAR}{HEADERS}", "name more, or write use = 1"),
+        (f"{CALENDAR}{CALENDAR}{HEADERS}", "take one of them out"),
+        ("[anchoring]\nstale_seconds = 9\ngive_up_seconds = 8\n", "at least stale_seconds, which is 9"),
+        ("[anchoring]\nuse = '2'\n", "in digits, without quotes"),
+        (f"{BUCKET.replace('copies', 'Copies_')}secret_key = 'env:NODE'\n", "3 to 63 small letters"),
+    ],
+)
+def test_a_refusal_says_how_it_is_mended(tmp_path: Path, content: str, cure: str) -> None:
+    assert cure in fault(tmp_path, content).cure
+
+
+def test_a_pool_of_calendars_is_refused_for_a_calendar_itself(tmp_path: Path) -> None:
+    pool = '[[anchoring.calendars]]\nurl = "https://a.pool.opentimestamps.org"\n'
+    error = fault(tmp_path, f"{pool}{HEADERS}")
+    assert error.place.endswith("anchoring.calendars[1].url")
+    assert "pool" in error.message
+    assert "name a calendar itself, such as https://alice.btc.calendar.opentimestamps.org" in error.cure
+    named = "https://pool.opentimestamps.org/a.pool.x"
+    assert read_services(written(tmp_path, f"{pool}{HEADERS}".replace("https://a.pool.opentimestamps.org", named)), {})
+
+
+@pytest.mark.parametrize("secret", ["s3cr3t", " s3cr3t\t", "s3cr3t\r\n", "\n s3cr3t \n"])
+def test_blanks_around_a_secret_are_no_part_of_it_wherever_it_stands(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "other.secret").write_text(secret, newline="")
+    for line in ('secret_key_file = "other.secret"', 'secret_key = "env:SECRET"'):
+        found = read_services(written(tmp_path, f"{BUCKET}{line}\n"), {"SECRET": secret})
+        assert found.storing.buckets[0].secret_key == "s3cr3t"
+
+
+@pytest.mark.parametrize("secret", ["two words", "two\nlines", "bell\a", "", " "])
+def test_what_is_no_single_secret_is_refused_wherever_it_stands(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "other.secret").write_text(secret)
+    for line in ('secret_key_file = "other.secret"', 'secret_key = "env:SECRET"'):
+        with pytest.raises(UsageError) as caught:
+            read_services(written(tmp_path, f"{BUCKET}{line}\n"), {"SECRET": secret})
+        assert caught.value.cure
+        assert "words" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

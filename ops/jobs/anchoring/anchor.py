@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from ledger.times import seconds
-from ops.jobs.anchoring.health import Clock, host_of
+from ops.jobs.anchoring.health import Clock, shown_name
+from ops.jobs.anchoring.learning import follow
 from ops.jobs.anchoring.outside import Outside
 from ops.jobs.anchoring.owed import is_new, lacks_roots, now_turns, owes, renews, told
-from ops.jobs.anchoring.rows import follow
 from ops.jobs.anchoring.stamping import Submitted, submit
 from ops.jobs.anchoring.things import checkpoint_thing, newest_checkpoint
 from ops.jobs.leases import Lease
@@ -51,11 +51,12 @@ class Anchor:
         size, now = work.home.store.head().size, work.clock()
         for turn in now_turns(work):
             since = owes(work, turn.clock.url, size)
-            what = f"a checkpoint, since {seconds(since)}" if since else "a checkpoint under a new certificate"
+            what = "a checkpoint" if since else "a checkpoint under a new certificate"
             if since or renews(work, turn.clock):
                 waiting = lacks_roots(work, turn.clock) or turn.waits(now, work.services.anchoring.every_seconds)
                 if turn.is_used or turn.doubt:
-                    found.append(Owing(f"{what}, to {host_of(turn.clock.url)}", 1, waiting))
+                    when = f", since {seconds(since)}" if since else ""
+                    found.append(Owing(f"{what} to {shown_name(turn.clock.url)}{when}", 1, waiting))
         return found
 
     def _owing(self, work: Work, clocks: Sequence[Clock], size: int) -> list[Clock]:

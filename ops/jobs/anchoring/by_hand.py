@@ -6,18 +6,18 @@ from typing import Any
 
 from ops.jobs.anchoring.anchor import Anchor
 from ops.jobs.anchoring.health import Clock
+from ops.jobs.anchoring.learning import follow
 from ops.jobs.anchoring.outside import Outside
 from ops.jobs.anchoring.owed import lacks_roots
-from ops.jobs.anchoring.promises import Upgrade
-from ops.jobs.anchoring.rows import find, follow, in_state, newest_submitted, revive
+from ops.jobs.anchoring.promises import AGAIN, Upgrade
+from ops.jobs.anchoring.rows import find, in_state, newest_submitted, revive
 from ops.jobs.anchoring.stamp import Stamp
 from ops.jobs.anchoring.stamping import Submitted
-from ops.jobs.anchoring.tables import PENDING
-from ops.jobs.anchoring.things import record_thing
+from ops.jobs.anchoring.tables import FAILED, PENDING
+from ops.jobs.anchoring.things import method_of, record_thing
 from ops.jobs.leases import Lease
 from ops.jobs.outbox import deliver
 from ops.jobs.work import Work
-from ops.services import Authority
 
 
 def anchor_checkpoint(work: Work, lease: Lease, promises: Lease, *, again: bool) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def anchor_record(work: Work, lease: Lease, promises: Lease, subject: str, *, ag
     _look(work, promises, outside, thing.sha256)
     with work.database.read() as connection:
         rows = {clock.url: find(connection, clock.url, thing.sha256) for clock in clocks}
-    return [_facts(work, clock, rows[clock.url], came.get(clock.url)) for clock in clocks]
+    return [_facts(work, clock, rows[clock.url], came.get(clock.url), thing.subject) for clock in clocks]
 
 
 def _begin(work: Work, lease: Lease) -> tuple[list[Clock], Outside]:
@@ -82,12 +82,37 @@ def _look(work: Work, lease: Lease, outside: Outside, sha256: str | None) -> Non
     follow(work, lease)
 
 
-def _facts(work: Work, clock: Clock, row: Any, came: Submitted | None) -> dict[str, Any]:
-    method = "rfc3161" if isinstance(clock, Authority) else "opentimestamps"
-    facts = {"service": clock.url, "method": method, "subject": None, "tree_size": None, "sha256": None}
+def _facts(work: Work, clock: Clock, row: Any, came: Submitted | None, subject: str = "") -> dict[str, Any]:
+    """Return how something stands at a service, by its row, if it has one, and what came of asking.
+
+    Args:
+        subject: the paper whose record it is; empty of a checkpoint.
+    """
+    facts: dict[str, Any] = {
+        "service": clock.url,
+        "method": method_of(clock),
+        "subject": subject or None,
+        "tree_size": None,
+        "sha256": None,
+        "state": "owed",
+        "said": lacks_roots(work, clock) or (came.said if came else ""),
+        "attested_time": None,
+        "height": None,
+    }
     if row is None:
-        said = lacks_roots(work, clock) or (came.said if came else "nothing is owed")
-        return {**facts, "state": "owed", "said": said}
-    size = row.tree_size if row.tree_size >= 0 else None
+        return facts if facts["said"] else {**facts, "state": "nothing owed"}
     said = came.said if came is not None and came.said else row.said
-    return {**facts, "subject": row.subject, "tree_size": size, "sha256": row.sha256, "state": row.state, "said": said}
+    if row.attested_time:
+        said = row.attested_time + (f", block {row.height}" if row.height else "")
+    elif row.state == FAILED:
+        said = "; ".join(part for part in (said, AGAIN) if part)
+    return {
+        **facts,
+        "subject": row.subject,
+        "tree_size": row.tree_size if row.tree_size >= 0 else None,
+        "sha256": row.sha256,
+        "state": row.state,
+        "said": said,
+        "attested_time": row.attested_time or None,
+        "height": row.height or None,
+    }

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from ops.jobs.anchoring.health import Clock, Turn, healths, host_of, turns
+from ops.jobs.anchoring.health import Clock, Turn, healths, shown_name, turns
 from ops.jobs.anchoring.rows import newest_confirmed, newest_submitted, submitted_size
 from ops.jobs.anchoring.stamping import Submitted, roots_of
 from ops.jobs.anchoring.things import Thing
@@ -18,17 +18,21 @@ from ops.services import Authority, Calendar
 AT_ONCE: Final = 100
 """How many records, or promises, are looked after in one run."""
 
+BY_HAND: Final = "`pith anchor` asks at once"
 NO_CLOCKS: Final = "no timestamp service is configured"
 NOT_CONFIGURED: Final = "its service is not configured any more"
-NO_ROOTS: Final = "policy accepts no root certificate of a timestamp authority: see `pith policy`"
+NO_ROOTS: Final = (
+    "policy accepts no root of a timestamp authority; accept its root: `pith policy --timestamp-root root.pem`"
+)
 
 
 def now_turns(work: Work) -> list[Turn]:
     """Return the turns of all services as they are now."""
     anchoring = work.services.anchoring
     unusable = {clock.url: why for clock in anchoring.clocks if (why := lacks_roots(work, clock))}
+    policy_at = work.policy_at()
     with work.database.read() as connection:
-        return turns(anchoring, healths(connection), work.clock(), unusable)
+        return turns(anchoring, healths(connection, policy_at), work.clock(), unusable)
 
 
 def is_new(work: Work, service: str, size: int) -> bool:
@@ -74,7 +78,7 @@ def lacks_roots(work: Work, clock: Clock | None) -> str:
 def told(outcomes: Sequence[Submitted]) -> str:
     """Say in a few words what came of submissions."""
     return "; ".join(
-        f"{host_of(one.service)}: {_named(one.thing)} {one.state}" + (f", {one.said}" if one.said else "")
+        f"{shown_name(one.service)}: {_named(one.thing)} {one.state}" + (f", {one.said}" if one.said else "")
         for one in outcomes
     )
 

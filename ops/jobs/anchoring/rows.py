@@ -1,48 +1,40 @@
-"""The rows of what is anchored where, and what the log itself says of it.
-
-The log is the truth about every anchor that stands in it. Reading on in it fills rows that were lost, and tells each
-pending row by which event it stands there.
-"""
+"""The rows of what is anchored where: found, added and changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import UNSET
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ledger.database import Database
 from ledger.errors import ServiceRefusedError
-from ledger.events import Entry
-from ledger.payloads import TimestampAnchor
-from ledger.registry import proof_of
-from ops.jobs.anchoring.health import stamped
-from ops.jobs.anchoring.tables import ANCHORS, CONFIRMED, FAILED, OWED, PENDING, RENEWED
-from ops.jobs.anchoring.things import CHECKPOINT, RECORD, Thing
-from ops.jobs.leases import Lease
-from ops.jobs.outbox import waiting, withdraw
-from ops.jobs.resting import DAY, SECOND
-from ops.jobs.tables import advance, cursor
-from ops.jobs.work import Work
+from ops.jobs.anchoring.tables import ANCHORS, CONFIRMED, FAILED, NOT_REFUSED, OWED, PENDING, RENEWED
+from ops.jobs.anchoring.things import CHECKPOINT, Thing
+from ops.jobs.resting import SECOND, rests
 from ops.timestamps.authority import AuthorityClient
 
-CURSOR: Final = "anchors"
-PAGE: Final = 50_000
-"""How many positions of the log are looked through at a time."""
+UNTRIED: Final = {
+    "tries": 0,
+    "try_at": 0,
+    "said": "",
+    "refused_under": NOT_REFUSED,
+    "failures": 0,
+    "failing_since": 0,
+}
 
 
 def find(connection: Connection, service: str, sha256: str) -> Row[Any] | None:
     """Return the row of a content (hex SHA-256) at a service."""
-    return connection.execute(select(ANCHORS).where(*_of(service, sha256))).first()
+    return connection.execute(select(ANCHORS).where(*of(service, sha256))).first()
 
 
 def owe(connection: Connection, service: str, method: str, thing: Thing, now: int) -> None:
     """Note that a service is to stamp something, unless it has, or is about to."""
     if find(connection, service, thing.sha256) is None:
-        _insert(connection, service, thing.sha256, _facts(thing, method, OWED, now))
+        add(connection, service, thing.sha256, _facts(thing, method, OWED, now))
     else:
-        facts = {"state": OWED, "owed_at": now, "tries": 0, "try_at": 0, "said": ""}
+        facts = {"state": OWED, "owed_at": now, **UNTRIED}
         change(connection, service, thing.sha256, facts, FAILED)
 
 
@@ -51,10 +43,10 @@ def keep(connection: Connection, service: str, method: str, thing: Thing, proof:
     row = find(connection, service, thing.sha256)
     if row is not None and row.state in (PENDING, CONFIRMED, RENEWED):
         return False
-    facts: dict[str, Any] = {"state": state, "proof": proof, "submitted_at": now, "tries": 0, "try_at": 0, "said": ""}
+    facts: dict[str, Any] = {"state": state, "proof": proof, "submitted_at": now, **UNTRIED}
     facts |= {"event_id": None, "told": False}
     if row is None:
-        _insert(connection, service, thing.sha256, {**_facts(thing, method, state, now), **facts})
+        add(connection, service, thing.sha256, {**_facts(thing, method, state, now), **facts})
     else:
         change(connection, service, thing.sha256, {**facts, "owed_at": now})
     return True
@@ -84,7 +76,7 @@ def end_of(proof: bytes) -> int:
 
 def change(connection: Connection, service: str, sha256: str, facts: Mapping[str, Any], state: str = "") -> bool:
     """Change a row, where it is in a state (or any); say whether it was."""
-    where = [*_of(service, sha256), *([ANCHORS.c.state == state] if state else [])]
+    where = [*of(service, sha256), *([ANCHORS.c.state == state] if state else [])]
     return bool(connection.execute(update(ANCHORS).where(*where).values(**facts)).rowcount)
 
 
@@ -95,8 +87,13 @@ def revive(connection: Connection, now: int, sha256: str | None = None) -> int:
         ANCHORS.c.event_id.is_not(None),
         *([ANCHORS.c.sha256 == sha256] if sha256 else []),
     ]
-    facts = {"state": PENDING, "owed_at": now, "submitted_at": now, "tries": 0, "try_at": 0, "said": ""}
+    facts = {"state": PENDING, "owed_at": now, "submitted_at": now, **UNTRIED}
     return connection.execute(update(ANCHORS).where(*mine).values(**facts)).rowcount
+
+
+def waits(row: Row[Any], now: int, policy_at: int) -> bool:
+    """Say whether a row is not to be tried yet; one that was refused is, under another policy."""
+    return rests(row.try_at, now) and row.refused_under in (NOT_REFUSED, policy_at)
 
 
 def submitted_size(connection: Connection, service: str) -> int:
@@ -128,87 +125,6 @@ def in_state(database: Database, *states: str) -> Sequence[Row[Any]]:
         return connection.execute(statement).all()
 
 
-def follow(work: Work, lease: Lease) -> None:
-    """Learn what the log has gained about anchors; raises LeaseLostError, StoreError."""
-    _take_back(work, lease)
-    store = work.home.store
-    size = store.head().size
-    with work.database.read() as connection:
-        start = cursor(connection, CURSOR)
-    while start < size and not work.stopped.is_set():
-        stop = min(start + PAGE, size)
-        entries = [entry for entry in store.of_types(["timestamp_anchor"], start, stop) if _is_own(work, entry)]
-        with lease.write() as connection:
-            for entry in entries:
-                _learn(connection, entry)
-            advance(connection, CURSOR, stop)
-        start = stop
-
-
-def _is_own(work: Work, entry: Entry) -> bool:
-    """Say whether the registry made an anchor itself, not for somebody who brought a proof."""
-    signer = entry.event.signer
-    own = signer.signer_type == "pith_registry" and entry.event.registry == work.home.store.registry_name
-    return own and signer.on_behalf_of is UNSET
-
-
-def _learn(connection: Connection, entry: Entry) -> None:
-    payload: TimestampAnchor = entry.event.payload
-    service, sha256 = payload.service, payload.anchored.sha256
-    row = find(connection, service, sha256)
-    if row is None:
-        if payload.status == FAILED:
-            return
-        anchored = payload.anchored
-        is_checkpoint = anchored.what == CHECKPOINT
-        facts = {
-            "method": payload.method,
-            "what": anchored.what,
-            "subject": entry.event.subject,
-            "tree_size": anchored.tree_size if is_checkpoint and isinstance(anchored.tree_size, int) else -1,
-            "note": anchored.note if isinstance(anchored.note, str) else "",
-            "state": payload.status,
-            "proof": proof_of(payload),
-            "event_id": entry.event.event_id,
-            "owed_at": entry.received_at,
-            "submitted_at": entry.received_at,
-            "ends_at": end_of(proof_of(payload)) if payload.method == "rfc3161" else 0,
-        }
-        _insert(connection, service, sha256, facts)
-    elif payload.status == CONFIRMED:
-        change(connection, service, sha256, {"state": CONFIRMED, "proof": proof_of(payload), "said": ""})
-    elif payload.status == FAILED:
-        change(connection, service, sha256, {"told": True})
-        if row.event_id is not None and payload.upgrades == f"sha256:{row.event_id.hex()}":
-            change(connection, service, sha256, {"state": FAILED}, PENDING)
-    elif row.state != CONFIRMED:
-        # The row's own proof may have grown since; one that was never submitted has none.
-        kept = {} if row.state == PENDING else {"proof": proof_of(payload), "submitted_at": entry.received_at}
-        change(connection, service, sha256, {"state": PENDING, "event_id": entry.event.event_id, **kept})
-    if payload.anchored.what == CHECKPOINT and payload.upgrades is UNSET:
-        stamped(connection, service, entry.received_at)
-
-
-def _take_back(work: Work, lease: Lease) -> None:
-    """Take back what the log refused because policy does not accept its proof any more: it is owed again."""
-    for refused in waiting(work.database)[1]:
-        event = refused.event
-        if event.event_type != "timestamp_anchor" or not refused.code.startswith("anchor"):
-            continue
-        payload: TimestampAnchor = event.payload
-        service, sha256 = payload.service, payload.anchored.sha256
-        facts = {"tries": 0, "try_at": work.clock() + DAY, "said": refused.reason}
-        with lease.write() as connection:
-            withdraw(connection, event)
-            row = find(connection, service, sha256)
-            if row is not None and row.event_id is not None:
-                change(connection, service, sha256, {**facts, "state": PENDING})
-            elif payload.anchored.what == RECORD:
-                change(connection, service, sha256, {**facts, "state": OWED})
-            else:
-                connection.execute(delete(ANCHORS).where(*_of(service, sha256)))
-
-
 def _facts(thing: Thing, method: str, state: str, now: int) -> dict[str, Any]:
     return {
         "method": method,
@@ -221,10 +137,11 @@ def _facts(thing: Thing, method: str, state: str, now: int) -> dict[str, Any]:
     }
 
 
-def _insert(connection: Connection, service: str, sha256: str, facts: Mapping[str, Any]) -> None:
-    usual = {"proof": b"", "submitted_at": 0, "tries": 0, "try_at": 0, "said": "", "told": False, "ends_at": 0}
+def add(connection: Connection, service: str, sha256: str, facts: Mapping[str, Any]) -> None:
+    """Add the row of a content at a service."""
+    usual = {"proof": b"", "submitted_at": 0, "told": False, "ends_at": 0, "attested_time": "", "height": 0, **UNTRIED}
     connection.execute(insert(ANCHORS).values(service=service, sha256=sha256, **{**usual, **facts}))
 
 
-def _of(service: str, sha256: str) -> tuple[Any, Any]:
+def of(service: str, sha256: str) -> tuple[Any, Any]:
     return ANCHORS.c.service == service, ANCHORS.c.sha256 == sha256

@@ -8,16 +8,18 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from ledger.errors import AmbiguousError, NotFoundError
-from ops.jobs.anchoring.health import Clock, host_of
+from ops.counting import counted
+from ops.jobs.anchoring.health import Clock, shown_name
+from ops.jobs.anchoring.learning import follow
 from ops.jobs.anchoring.outside import Outside
 from ops.jobs.anchoring.owed import AT_ONCE, NO_CLOCKS, NOT_CONFIGURED, by_service, lacks_roots, now_turns, told
-from ops.jobs.anchoring.rows import find, follow, in_state, owe
+from ops.jobs.anchoring.rows import change, find, in_state, owe, waits
 from ops.jobs.anchoring.stamping import Submitted, submit
 from ops.jobs.anchoring.tables import OWED
 from ops.jobs.anchoring.things import Thing, method_of, record_thing
 from ops.jobs.leases import Lease
 from ops.jobs.requests import are_waiting, done, open_here, take_over
-from ops.jobs.resting import rests
+from ops.jobs.resting import DAY, rests
 from ops.jobs.work import Owing, Work
 
 STAMP_SECONDS: Final = 2.0
@@ -45,7 +47,15 @@ class Stamp:
             self._accept(work, lease, request)
         wanted: dict[Clock, list[Thing]] = {}
         for clock, row in self._due(work):
-            wanted.setdefault(clock, []).append(record_thing(work.home, row.subject))
+            try:
+                thing = record_thing(work.home, row.subject)
+            except (NotFoundError, AmbiguousError) as error:
+                # As after the log was restored from a backup; it may be imported again.
+                facts = {"said": error.message, "tries": row.tries + 1, "try_at": work.clock() + DAY}
+                with lease.write() as connection:
+                    change(connection, row.service, row.sha256, facts, OWED)
+            else:
+                wanted.setdefault(clock, []).append(thing)
         return told(submit(work, lease, self._outside, wanted))
 
     def stamp(self, work: Work, lease: Lease, thing: Thing, clocks: Sequence[Clock]) -> list[Submitted]:
@@ -63,11 +73,14 @@ class Stamp:
         found = []
         clocks = {clock.url: clock for clock in work.services.anchoring.clocks}
         if asked := len(open_here(work.database, "timestamp")):
-            found.append(Owing("records that people want stamped", asked, "" if clocks else NO_CLOCKS))
+            what = counted(asked, "record that people want stamped", "records that people want stamped")
+            found.append(Owing(what, asked, "" if clocks else NO_CLOCKS))
         for service, rows in by_service(in_state(work.database, OWED)).items():
             clock = clocks.get(service)
             waiting = lacks_roots(work, clock) if clock else NOT_CONFIGURED
-            found.append(Owing(f"records to {host_of(service)}", len(rows), waiting or rows[0].said))
+            what = f"{counted(len(rows), 'record')} to {shown_name(service)}"
+            subject = rows[0].subject if len(rows) == 1 else ""
+            found.append(Owing(what, len(rows), waiting or rows[0].said, subject=subject, try_at=rows[0].try_at))
         return found
 
     def _accept(self, work: Work, lease: Lease, request: Row[Any]) -> None:
@@ -83,14 +96,14 @@ class Stamp:
         with lease.write() as connection:
             for clock in clocks:
                 owe(connection, clock.url, method_of(clock), thing, now)
-            done(connection, request.id, f"to {len(clocks)} timestamp services", now)
+            done(connection, request.id, f"to {counted(len(clocks), 'timestamp service')}", now)
 
     def _due(self, work: Work) -> list[tuple[Clock, Row[Any]]]:
         """Return the owed rows whose time has come, with their services."""
         rows = in_state(work.database, OWED)
         if not rows:
             return []
-        now = work.clock()
+        now, policy_at = work.clock(), work.policy_at()
         ready = {turn.clock.url: turn.clock for turn in now_turns(work) if not rests(turn.health.try_at, now)}
-        due = [(ready[row.service], row) for row in rows if row.service in ready and not rests(row.try_at, now)]
+        due = [(ready[row.service], row) for row in rows if row.service in ready and not waits(row, now, policy_at)]
         return [(clock, row) for clock, row in due if not lacks_roots(work, clock)][:AT_ONCE]

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ledger.errors import AnchorError, LedgerError
-from ops.jobs.anchoring.health import answered, failed, host_of, stamped
+from ledger.errors import LedgerError, ServiceRefusedError, UsageError
+from ledger.events import Event
+from ops.jobs.anchoring.health import answered, failed, shown_name, stamped
 from ops.jobs.anchoring.outside import Outside
 from ops.jobs.anchoring.rows import change, end_of, keep, note_end
 from ops.jobs.anchoring.tables import CONFIRMED, OWED, PENDING
 from ops.jobs.anchoring.things import CHECKPOINT, Thing, confirmed, method_of, payload, signed
-from ops.jobs.asking import asked
+from ops.jobs.asking import asked, outcome_of
 from ops.jobs.leases import Lease
 from ops.jobs.outbox import deliver, put
-from ops.jobs.resting import SECOND, rest_after
+from ops.jobs.resting import SECOND, is_refusal, rest_after
 from ops.jobs.work import Work
 from ops.services import Authority, Calendar
 
@@ -38,6 +39,16 @@ class Submitted:
     said: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The event that tells of a proof, what becomes of the row, and when the certificate ends (microseconds, or 0)."""
+
+    event: Event
+    state: str
+    attested_time: str
+    ends_at: int
+
+
 def submit(
     work: Work, lease: Lease, outside: Outside, wanted: Mapping[Calendar | Authority, Sequence[Thing]]
 ) -> list[Submitted]:
@@ -52,6 +63,7 @@ def submit(
         return []
     work.home.check_own()
     work.signatory()
+    policy_at = work.policy_at()
     roots = roots_of(work) if any(isinstance(clock, Authority) for clock in wanted) else []
     clocks = {clock.url: clock for clock in wanted}
     asks = {
@@ -63,7 +75,7 @@ def submit(
     for answer in asked(asks, work.stopped, lease.renew, work.lease_seconds / 3):
         clock = clocks[answer.service]
         thing = wanted[clock][answer.index]
-        found.append(_settled(work, lease, clock, thing, answer.result))
+        found.append(_settled(work, lease, clock, thing, answer.result, policy_at))
     return found
 
 
@@ -73,43 +85,56 @@ def roots_of(work: Work) -> list[bytes]:
 
 
 def _settled(
-    work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, result: bytes | LedgerError
+    work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, result: bytes | LedgerError, policy_at: int
 ) -> Submitted:
     if isinstance(result, bytes):
-        try:
-            return _kept(work, lease, clock, thing, result)
-        except AnchorError as error:
-            result = error
+        said = outcome_of(partial(_said, work, clock, thing, result), clock.url)
+        if isinstance(said, _Said):
+            return _kept(work, lease, clock, thing, result, said)
+        if isinstance(said, UsageError):
+            raise said
+        result = said if is_refusal(said) else ServiceRefusedError(f"its answer cannot be said in the log: {said}")
     now = work.clock()
     with lease.write() as connection:
-        health = failed(connection, clock.url, result, now, work.random)
-        facts = {"said": health.said, "try_at": health.try_at}
+        health = failed(connection, clock.url, result, now, work.random, policy_at)
+        facts = {"said": health.said, "try_at": health.try_at, "refused_under": health.refused_under}
         change(connection, clock.url, thing.sha256, facts, OWED)
-    if health.failures in (1, 3):
-        _LOG.warning("%s gives no timestamp: %s", host_of(clock.url), health.said)
+    if health.is_refused or health.failures in (1, 3):
+        _LOG.warning("%s gives no timestamp: %s", shown_name(clock.url), health.said)
     return Submitted(clock.url, thing, OWED, health.said)
 
 
-def _kept(work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, proof: bytes) -> Submitted:
-    """Keep a proof and have the log told of it, in one transaction; raises AnchorError where it does not hold."""
-    method, state = method_of(clock), PENDING
+def _said(work: Work, clock: Calendar | Authority, thing: Thing, proof: bytes) -> _Said:
+    """Say in an event what a service's proof makes of something.
+
+    Raises:
+        SubmissionError: it does not hold (AnchorError), or cannot be said.
+        UsageError: the key that signs for the registry is not kept here.
+    """
+    state, method, ends_at = PENDING, method_of(clock), 0
     stated = payload(thing.what, thing.sha256, thing.tree_size, thing.note, method, clock.url, proof, PENDING)
     if isinstance(clock, Authority):
-        state, stated = CONFIRMED, confirmed(work, stated)
-    event = signed(work, thing.subject, stated)
+        state, stated, ends_at = CONFIRMED, confirmed(work, stated), end_of(proof)
+    return _Said(signed(work, thing.subject, stated), state, stated.get("attested_time", ""), ends_at)
+
+
+def _kept(work: Work, lease: Lease, clock: Calendar | Authority, thing: Thing, proof: bytes, said: _Said) -> Submitted:
+    """Keep a proof and have the log told of it, in one transaction."""
+    method, state = method_of(clock), said.state
     now = work.clock()
     with lease.write() as connection:
         answered(connection, clock.url, now)
         if thing.what == CHECKPOINT:
             stamped(connection, clock.url, now)
         if keep(connection, clock.url, method, thing, proof, state, now):
-            put(connection, event, now=now)
+            put(connection, said.event, now=now)
             if state == CONFIRMED:
                 soon = now + work.services.anchoring.renew_seconds * SECOND
-                note_end(connection, clock.url, thing.sha256, end_of(proof), soon)
+                note_end(connection, clock.url, thing.sha256, said.ends_at, soon)
+                change(connection, clock.url, thing.sha256, {"attested_time": said.attested_time})
             else:
                 # A calendar gathers for a while before it has anything to add.
                 rest = now + rest_after(1, work.random, UPGRADE_REST, UPGRADE_REST)
                 change(connection, clock.url, thing.sha256, {"try_at": rest})
     deliver(work, lease)
-    return Submitted(clock.url, thing, state, stated.get("attested_time", ""))
+    return Submitted(clock.url, thing, state, said.attested_time)

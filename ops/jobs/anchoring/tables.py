@@ -22,6 +22,9 @@ CONFIRMED: Final = "confirmed"
 FAILED: Final = "failed"
 RENEWED: Final = "renewed"
 
+NOT_REFUSED: Final = -1
+"""In `refused_under`: nothing was refused."""
+
 
 class AnchorRow(JobTable, table=True):
     """One content at one service.
@@ -30,6 +33,9 @@ class AnchorRow(JobTable, table=True):
     `event_id` is that of the newest pending event in the log, which a later one upgrades; None until it stands there.
     `submitted_at` is 0 where nothing is promised yet. `told` says that the log holds a failed event, which is said
     only once. `ends_at` is when the certificate ends that signed an authority's reply, 0 where none says.
+    `refused_under` is the position of the policy under which it was refused: another one ends the rest until `try_at`.
+    `failures` counts in how many looks in a row its service did not answer as it should, from `failing_since` on.
+    `attested_time` and `height` (of the block, 0 where there is none) are of a confirmed one.
     """
 
     __tablename__ = "anchors"
@@ -51,13 +57,19 @@ class AnchorRow(JobTable, table=True):
     try_at: int = Field(sa_column=Column(Key64, nullable=False))
     said: str = Field(sa_column=Column(Text, nullable=False))
     told: bool
+    failures: int
+    failing_since: int = Field(sa_column=Column(Key64, nullable=False))
     ends_at: int = Field(sa_column=Column(Key64, nullable=False))
+    refused_under: int = Field(sa_column=Column(Key64, nullable=False))
+    attested_time: str = Field(max_length=20)
+    height: int
 
 
 class ClockRow(JobTable, table=True):
     """How a service has been answering: failures in a row, when it was last asked, and from when on it is again.
 
-    `stamped_at` is when it last took a checkpoint.
+    `stamped_at` is when it last took a checkpoint. `refused_under` is the position of the policy under which it
+    refused, or answered what that policy does not accept.
     """
 
     __tablename__ = "clocks"
@@ -68,6 +80,7 @@ class ClockRow(JobTable, table=True):
     try_at: int = Field(sa_column=Column(Key64, nullable=False))
     stamped_at: int = Field(sa_column=Column(Key64, nullable=False))
     said: str = Field(sa_column=Column(Text, nullable=False))
+    refused_under: int = Field(sa_column=Column(Key64, nullable=False))
 
 
 ANCHORS: Final = table_of(AnchorRow)

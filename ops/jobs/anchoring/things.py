@@ -17,6 +17,7 @@ from ledger.events import Event
 from ledger.notes import SignedNote
 from ledger.payloads import TimestampAnchor
 from ledger.registry import confirm_anchor
+from ledger.store import Store
 from ledger.subjects import registry_subject
 from ops.checkpointing import newest
 from ops.home import Home
@@ -91,6 +92,20 @@ def record_thing(home: Home, suffix: str) -> Thing:
     for entry in home.store.of_subjects([subject], home.store.head().size)[subject]:
         if entry.event.event_type == "record_created":
             return Thing(RECORD, subject, canonical.encode_decoded(entry.event.value["payload"]["canonical_record"]))
+    raise NotFoundError(f"the log holds no record of {subject}")
+
+
+def made_at(store: Store, what: str, subject: str, tree_size: int) -> int:
+    """Return when what is anchored came to be (microseconds): the newest entry of a checkpoint, or a record.
+
+    Raises:
+        NotFoundError: the log does not hold it.
+    """
+    if what == CHECKPOINT:
+        return store.entry(tree_size - 1).received_at
+    for entry in store.of_subjects([subject], store.head().size)[subject]:
+        if entry.event.event_type == "record_created":
+            return entry.received_at
     raise NotFoundError(f"the log holds no record of {subject}")
 
 

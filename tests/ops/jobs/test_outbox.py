@@ -119,23 +119,39 @@ def test_an_event_that_the_log_refuses_stays_with_its_reason_and_keeps_no_other_
     work: Work, lease: Lease
 ) -> None:
     clock: Ticking = work.home.clock  # type: ignore[assignment]
-    clock.advance(7_200)
-    early = a_policy(work, 1)
-    clock.advance(-7_200)  # the clock had been wrong: what was signed by it lies in the future
-    fine = a_policy(work, 2)
-    store(lease, early, fine)
+    small = {**DEFAULT_POLICY, "max_event_bytes": 16_384}
+    work.home.append([Submission(work.signatory().sign("policy_set", "registry", small)[0])])
+    blocks = {str(height): f"{height:064x}" for height in range(250)}
+    bitcoin = [{"network": "regtest", "minimum_work_bits": 0, "checkpoints": blocks}]
+    large = work.signatory().sign("policy_set", "registry", {**small, "bitcoin": bitcoin})[0]
+    fine = work.signatory().sign("policy_set", "registry", {**small, "skew_seconds": 2})[0]
+    store(lease, large, fine)
     assert deliver(work, lease) == 1
-    assert appended(work) == [fine.event_id]
+    assert appended(work, 6) == [fine.event_id]
     number, (refused,) = waiting(work.database)
     assert number == 1
-    assert refused.event.event_id == early.event_id
-    assert "future" in refused.reason
-    assert refused.code == "clock-skew"
+    assert refused.event.event_id == large.event_id
+    assert "policy allows 16384" in refused.reason
+    assert refused.code == "too-large"
 
+    work.home.append([Submission(a_policy(work, 3))])
     assert deliver(work, lease) == 0  # not offered again at once
-    clock.advance(7_200 + AGAIN_SECONDS)
+    clock.advance(AGAIN_SECONDS)
     assert deliver(work, lease) == 1
-    assert appended(work) == [fine.event_id, early.event_id]
+    assert appended(work, 8) == [large.event_id]
+
+
+def test_an_event_signed_by_a_clock_that_went_ahead_is_signed_again_when_it_is_right(work: Work, lease: Lease) -> None:
+    clock: Ticking = work.home.clock  # type: ignore[assignment]
+    clock.advance(400 * 86_400)
+    early = a_policy(work, 1)
+    clock.advance(-400 * 86_400)
+    store(lease, early)
+    assert deliver(work, lease) == 1
+    (entry,) = work.home.store.entries(5)
+    assert entry.event.event_id != early.event_id
+    assert entry.event.value["payload"] == early.value["payload"]
+    assert waiting(work.database) == (0, [])
 
 
 def test_an_event_signed_before_its_key_was_rotated_is_signed_again_by_the_next_key(work: Work, lease: Lease) -> None:

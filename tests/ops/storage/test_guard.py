@@ -4,7 +4,7 @@ import pytest
 
 from ledger.errors import ServiceUnavailableError, UsageError
 from ops.services import Fetched
-from ops.storage.guard import AddressRefusedError, Guard, host_of
+from ops.storage.guard import AddressRefusedError, Guard, listed_host
 
 PUBLIC = "93.184.216.34"
 PUBLIC_6 = "2606:2800:220:1:248:1893:25c8:1946"
@@ -242,4 +242,4 @@ def test_the_hosts_of_configured_archives_are_listed_with_the_others() -> None:
     for url in ("https://site.example/", "https://archive.example:8443/web/1/x", "http://[::1]/y"):
         guard.check(url)
     assert refusal(guard, "https://archive.example/")
-    assert host_of("https://archive.example:8443/web") == "archive.example:8443"
+    assert listed_host("https://archive.example:8443/web") == "archive.example:8443"

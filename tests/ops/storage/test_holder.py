@@ -430,10 +430,11 @@ def test_pith_hold_answers_until_it_is_told_to_stop(pith: Pith, tmp_path: Path) 
 def test_pith_hold_tells_people_the_location(pith: Pith, tmp_path: Path) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()
+    (folder / "one").write_bytes(b"1")
     with holding(pith, folder) as process:
         assert process.stdout is not None
         said = b"".join(process.stdout.readline() for _ in range(5)).decode()
-        assert "holding    0 files, 0 bytes" in said
+        assert "holding    1 file, 1 byte" in said
         assert "#ed25519:" in said
 
 

@@ -226,7 +226,9 @@ def test_an_archive_that_cannot_now_is_asked_again_later(
         house.later(10)
     (row,) = house.preservations()
     assert row.state == "owed" and str(code) in row.said and row.next_at > house.clock() - 60 * 1_000_000
-    assert any(str(code) in owing.waiting for owing in house.job("preserve").owing(house.work))
+    (owing,) = house.job("preserve").owing(house.work)
+    assert str(code) in owing.waiting and (owing.url, owing.subject) == (url, house.subject)
+    assert owing.try_at == row.next_at and not owing.is_given_up
     archive.switches = Switches()
     house.later(HOUR)
     work_on(house, "preserve", lambda: house.requests == 0)
@@ -241,7 +243,9 @@ def test_a_refusal_is_final_and_said(house: Storehouse, archive: RealArchive, si
     (row,) = house.preservations()
     assert row.state == "failed" and code in row.said and house.requests == 0
     (owing,) = house.job("preserve").owing(house.work)
-    assert owing.what == "copies given up" and code in owing.waiting
+    assert owing.is_given_up and code in owing.waiting and owing.waiting.endswith("; ask again with the same form")
+    (row,) = house.preservations()
+    assert owing.what == f"a copy of {row.url} for {house.subject} in the archive {row.place.partition(':')[2]}"
 
 
 def test_what_was_given_up_is_tried_again_when_somebody_asks_again(
@@ -426,6 +430,7 @@ def test_without_any_place_wishes_wait_and_say_so(tmp_path: Path, site: Stranger
         assert house.requests == 1 and site.asked == []
         (owing,) = house.job("preserve").owing(house.work)
         assert owing.number == 1 and "no archive and no bucket" in owing.waiting
+        assert "nowhere" in owing.url
 
 
 def test_a_wish_about_a_paper_that_nobody_knows_is_dropped(house: Storehouse, site: Stranger) -> None:

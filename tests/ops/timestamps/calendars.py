@@ -10,6 +10,7 @@ For whoever tests anchoring:
         calendar.never_confirms       accept everything and keep no promise
         calendar.lies = "digest"      upgrades lead to no block at all: they are made for another commitment
         calendar.lies = "block"       upgrades name the next block instead
+        calendar.lies = "blocks"      upgrades name many lower blocks too, which hold nothing of it
         calendar.submitted, .asked    how often each digest (hex) was submitted, and asked about
         explorer.url                  an address for HeaderSource("esplora", …); it has switches too, and `lies`
         calendar.chain.grow(6)        put blocks upon the newest
@@ -48,7 +49,7 @@ class Calendar(Served):
         self.promised_as = promised_as
         self.prompt = False
         self.never_confirms = False
-        self.lies: Literal["", "digest", "block"] = ""
+        self.lies: Literal["", "digest", "block", "blocks"] = ""
         self.submitted: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self._digests: dict[bytes, str] = {}
@@ -109,6 +110,8 @@ class Calendar(Served):
     def _lie(self, truth: bytes) -> bytes:
         if self.lies == "digest":
             return bytes(OpSHA256.TAG + OpSHA256.TAG) + truth
+        if self.lies == "blocks":
+            return b"".join(b"\xff" + _false_branch(height) for height in range(1, 20)) + truth
         if self.lies == "block":
             start, tag, height = truth.partition(BitcoinBlockHeaderAttestation.TAG)
             step = -1 if height[1] & 0x7F == 0x7F else 1
@@ -166,6 +169,13 @@ class Explorer(Served):
 
     def _other(self) -> bytes:
         return mine(sha256(b"another chain").digest(), 1_700_000_000)
+
+
+def _false_branch(height: int) -> bytes:
+    """Return the bytes of a branch that leads, from whatever is below it, to a block that holds nothing of it."""
+    branch = Timestamp(bytes(32))
+    branch.ops.add(OpAppend(height.to_bytes(1, "big"))).attestations.add(BitcoinBlockHeaderAttestation(height))
+    return written(branch)
 
 
 def sha256d_id(header: bytes) -> str:

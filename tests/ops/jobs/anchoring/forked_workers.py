@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ops.ending import end_at_signals
 from ops.home import now, open_home
 from ops.jobs.anchoring.anchor import Anchor
 from ops.jobs.anchoring.outside import Outside
@@ -49,7 +50,7 @@ def work(data: Path, epoch: int, seed: int) -> None:
     services = read_services(settings.services_path)
     with opened_work(home, services, LEASE_SECONDS) as found:
         mine = replace(found, random=random.Random(seed).randbytes)
-        signal.signal(signal.SIGTERM, lambda *_: mine.stopped.set())
+        end_at_signals(mine.stopped.set)
         outside = Outside(services.anchoring, now, 10.0)
         looks = (Anchor(outside, LOOK_SECONDS), Stamp(outside, LOOK_SECONDS), Upgrade(outside, LOOK_SECONDS))
         keep_working(mine, [Checkpoint(LOOK_SECONDS), *looks])

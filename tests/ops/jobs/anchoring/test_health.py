@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from ledger.errors import AnchorUntrustedError, ServiceRefusedError, ServiceUnavailableError
-from ops.jobs.anchoring.health import Health, answered, failed, healths, host_of, turns
+from ops.jobs.anchoring.health import Health, answered, failed, healths, shown_name, turns
 from ops.jobs.resting import DAY, FIRST_REST, LONGEST_REST, SECOND, rest_after, rests
 from ops.jobs.tables import open_jobs
 from ops.services import Anchoring, Authority, Calendar
@@ -59,20 +59,37 @@ def test_a_service_that_cannot_be_reached_rests_longer_each_time_and_one_that_an
 ) -> None:
     source = random.Random(1).randbytes
     error = ServiceUnavailableError("it is down", place=A)
-    ends = [failed(connection, A, error, NOW, source).try_at - NOW for _ in range(12)]
+    ends = [failed(connection, A, error, NOW, source, 5).try_at - NOW for _ in range(12)]
     assert ends[0] <= FIRST_REST < ends[4] < ends[8] <= LONGEST_REST
-    assert healths(connection)[A].failures == 12
+    assert healths(connection, 5)[A].failures == 12
     answered(connection, A, NOW)
-    assert healths(connection)[A] == Health(tried_at=NOW)
+    assert healths(connection, 5)[A] == Health(tried_at=NOW)
 
 
 @pytest.mark.parametrize("error", [ServiceRefusedError("it refuses"), AnchorUntrustedError("no root")])
 def test_a_service_that_refuses_rests_a_day_and_is_in_doubt_at_once(
     connection: Connection, error: ServiceRefusedError | AnchorUntrustedError
 ) -> None:
-    health = failed(connection, A, error, NOW, random.Random(1).randbytes)
+    health = failed(connection, A, error, NOW, random.Random(1).randbytes, 5)
     assert health.try_at == NOW + DAY
-    assert health.doubt(Anchoring(), NOW)
+    assert health.doubt(Anchoring(), NOW) == f"it refused: {error}"
+    assert health.failures == 0  # it was reached
+    (turn,) = turns(Anchoring(CALENDARS[:1]), healths(connection, 5), NOW, {})
+    assert turn.waits(NOW + 1, 3_600).startswith("not before")
+
+
+def test_a_refusal_counts_only_under_the_policy_it_was_met_under(connection: Connection) -> None:
+    failed(connection, A, AnchorUntrustedError("no root"), NOW, random.Random(1).randbytes, 5)
+    health = healths(connection, 9)[A]
+    assert not health.doubt(Anchoring(), NOW)
+    (turn,) = turns(Anchoring(CALENDARS[:1]), {A: health}, NOW + 1, {})
+    assert turn.waits(NOW + 1, 3_600) == ""
+
+
+def test_a_service_that_is_not_reached_rests_whatever_becomes_of_policy(connection: Connection) -> None:
+    failed(connection, A, ServiceUnavailableError("it is down"), NOW, random.Random(1).randbytes, 5)
+    (turn,) = turns(Anchoring(CALENDARS[:1]), healths(connection, 9), NOW + 1, {})
+    assert turn.waits(NOW + 1, 3_600).startswith("not before")
 
 
 def test_the_first_services_are_used_a_calendar_and_an_authority_by_turns() -> None:
@@ -113,5 +130,5 @@ def test_a_service_with_a_stale_promise_is_given_a_checkpoint_once_a_day_even_wh
 
 
 def test_a_name_for_people_holds_no_user_and_no_password() -> None:
-    assert host_of("https://user:secret@tsa.example/tsr/") == "tsa.example/tsr"
-    assert host_of("https://a.example:8443") == "a.example:8443"
+    assert shown_name("https://user:secret@tsa.example/tsr/") == "tsa.example/tsr"
+    assert shown_name("https://a.example:8443") == "a.example:8443"

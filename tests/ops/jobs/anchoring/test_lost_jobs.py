@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ops.jobs.anchoring.giving_up import VAIN_LOOKS
 from ops.jobs.working import opened_work
 from tests.ops.jobs.anchoring.anchorages import HOUR, Anchorage, anchorage
 
@@ -54,7 +55,7 @@ def test_what_was_given_up_is_not_said_again(tmp_path: Path) -> None:
         found.calendars[0].switches.refusing = False
         found.run()
         found.calendars[0].switches.refusing = True
-        for _ in range(3):
+        for _ in range(VAIN_LOOKS):
             found.pass_time(24 * HOUR)
             found.run("upgrade")
         assert found.counted() == {"pending": 1, "failed": 1}

@@ -41,7 +41,8 @@ def test_a_promise_counts_for_nothing_until_headers_bear_it_out(tmp_path: Path) 
         found.calendars[0].anchor()
         wait(found)  # the block is there, and not deep enough
         assert found.counted() == {"pending": 1}
-        assert why(found).endswith("is 1 of 6 deep")
+        assert why(found) == "block 101 is 1 of 6 deep"
+        assert [owed.what.split(" of ")[0] for owed in found.owing("upgrade")] == ["1 promise"]
         found.explorer.chain.grow(5)
         wait(found)
         assert found.counted() == {"pending": 1, "confirmed": 1}
@@ -116,8 +117,9 @@ def test_a_header_that_policy_does_not_accept_waits_for_another_policy(tmp_path:
         wait(found)
         assert found.counted() == {"pending": 1}
         assert "hashes of work" in why(found)
+        assert why(found).endswith("`pith anchor` asks at once")
         found.policy(bitcoin=REGTEST)
-        wait(found)
+        found.run("upgrade")  # at once, however long it was to rest
         assert found.counted() == {"pending": 1, "confirmed": 1}
 
 
@@ -168,6 +170,8 @@ def test_a_promise_that_is_never_kept_is_given_up_once_and_taken_up_again_by_han
         for _ in range(5):
             wait(found, DAY)
         assert found.counted() == {"pending": 1, "failed": 1}
+        (owed,) = found.owing("upgrade")
+        assert owed.is_given_up and "pith anchor --again" in owed.waiting
         assert revived(found) == 1
         wait(found)
         for _ in range(31):
@@ -202,7 +206,8 @@ def test_a_calendar_that_is_not_configured_any_more_is_not_asked(tmp_path: Path)
         assert sum(gone.asked.values()) == 0
         assert found.counted() == {"pending": 2, "confirmed": 1}
         assert why(found) == "its service is not configured any more"
-        wait(found, 31 * DAY)
+        for _ in range(31):
+            wait(found, DAY)
         assert found.counted() == {"pending": 2, "confirmed": 1, "failed": 1}
 
 

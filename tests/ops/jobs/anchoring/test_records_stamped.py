@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ops.jobs.anchoring.things import Thing, record_thing
 from ops.jobs.requests import open_here
 from tests.ops.jobs.anchoring.anchorages import HOUR, Anchorage, anchorage
 from tests.ops.jobs.workers import run_at_once
+from tests.ops.timestamps.authorities import Authority
 
 
 def record_of(found: Anchorage, subject: str) -> Thing:
@@ -72,6 +74,7 @@ def test_a_request_leaves_the_private_tables_only_when_it_stands_here(tmp_path: 
         assert open_here(found.work.database, "timestamp") == []  # it became rows, one for each service
         (owed,) = found.owing("stamp")
         assert "503" in owed.waiting
+        assert owed.what.startswith("1 record to ")
         found.calendars[0].switches.down = False
         found.pass_time(HOUR)
         found.run("stamp")
@@ -91,6 +94,19 @@ def test_a_service_that_was_down_gets_the_record_later_and_the_others_not_again(
         found.run("stamp")
         assert found.counted() == {"pending": 2, "confirmed": 1}
         assert sum(found.calendars[0].submitted.values()) == 1
+
+
+def test_a_record_that_was_refused_is_stamped_as_soon_as_policy_changes(tmp_path: Path) -> None:
+    with anchorage(tmp_path, number=0, authority=True) as found, Authority(tmp_path / "another") as another:
+        found.policy(timestamp_roots=[base64.b64encode(another.root_der).decode()])
+        found.ask(found.paper())
+        found.run("stamp")
+        assert found.anchors() == []
+        found.pass_time(HOUR)
+        assert found.run("stamp")[0].outcome is None  # it rests
+        found.policy()
+        found.run("stamp")
+        assert found.counted() == {"confirmed": 1}
 
 
 def test_only_as_many_services_as_are_used_get_a_record(tmp_path: Path) -> None:
