@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from ledger.errors import LedgerError, ServiceUnavailableError
 from ops.jobs.resting import DAY, SECOND
+from ops.storage.archive_errors import ArchiveBusyError, ArchiveUnavailableError, CapturedByOthersError
 from ops.storage.mementos import stamp_of
-from ops.storage.wayback import Archive, ArchiveBusyError, ArchiveUnavailableError, CapturedByOthersError
+from ops.storage.wayback import Archive
 
 NEAR: Final = 3_600 * SECOND
 """How long before the wish a capture may be and still do: the archive's clock is not ours."""

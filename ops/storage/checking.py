@@ -7,7 +7,6 @@ in its row alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -15,9 +14,7 @@ from sqlalchemy import Row, func, select
 
 from ledger.checkpoints import Checkpoint
 from ledger.errors import LedgerError, NotFoundError, UsageError
-from ledger.keyring import NOW
 from ledger.payloads import Location
-from ledger.registry import Registry
 from ledger.signing import Signatory
 from ops.counting import counted
 from ops.jobs.asking import Answered, Ask, asked, outcome_of
@@ -25,7 +22,6 @@ from ops.jobs.following import is_read, note_read, read_anew, read_to
 from ops.jobs.leases import Lease
 from ops.jobs.outbox import deliver, put
 from ops.jobs.resting import SECOND
-from ops.jobs.tables import OUTBOX
 from ops.jobs.work import Owing, Work
 from ops.services import Services
 from ops.storage.checker import CHECKER, SOFTWARE, checker
@@ -33,6 +29,7 @@ from ops.storage.deciding import Suspicion, decide
 from ops.storage.guard import Resolver, resolved
 from ops.storage.hosts import InTurn
 from ops.storage.looking import Look, Looking
+from ops.storage.ready import ready_copies
 from ops.storage.rows import (
     COPIES,
     NEVER,
@@ -44,9 +41,8 @@ from ops.storage.rows import (
     hasten_all_copies,
     hasten_copies,
 )
-from ops.storage.standing import Standing, Standings
+from ops.storage.standing import Standing
 from ops.storage.statements import finding
-from projections.queries import judged_as_of
 
 EVERY_SECONDS: Final = 10.0
 PAGE: Final = 50_000
@@ -59,10 +55,6 @@ LISTED: Final = 20
 """How many copies are named one by one for whoever looks at what is owed."""
 
 MAX_SAID: Final = 400
-
-PAGE_OF_ROWS: Final = 500
-MAX_ROWS: Final = 10_000
-"""How many copies are judged in one run, most of which may only wait for a moderator."""
 
 _FOLLOWED: Final = ("storage_attestation", "moderation_decision", "withdrawal", "identity_evidence")
 _CURSOR: Final = "copies"
@@ -108,7 +100,7 @@ class Check:
             return ""  # everything waits, and `owing` says for what
         looks: dict[str, list[tuple[Row[Any], Standing]]] = {}
         looking = self._asking(work)
-        for row, stands in self._all_ready(work, lease, registry, signatory):
+        for row, stands in ready_copies(work, lease, self._services.storing, registry, signatory, AT_ONCE):
             looks.setdefault(looking.host(Location(row.kind, row.url)), []).append((row, stands))
         checkpoint = _newest(work)
         asks: dict[str, list[Ask[Look]]] = {}
@@ -178,59 +170,6 @@ class Check:
                 note_read(connection, store, _CURSOR, stop)
             start = stop
 
-    def _all_ready(
-        self, work: Work, lease: Lease, registry: Registry, signatory: Signatory
-    ) -> list[tuple[Row[Any], Standing]]:
-        """Return the copies to look at now, with what the log says of them; the others that were due are put off."""
-        now = work.clock()
-        papers: dict[str, Standings | LedgerError] = {}
-        ready: list[tuple[Row[Any], Standing]] = []
-        judged = 0
-        while len(ready) < AT_ONCE and judged < MAX_ROWS and not work.stopped.is_set():
-            rows = due_copies(work.database, now, PAGE_OF_ROWS, skip=len(ready))
-            put_off: list[tuple[int, Mapping[str, Any]]] = []
-            for row in rows[: MAX_ROWS - judged]:
-                judged += 1
-                if row.subject not in papers:
-                    of_paper = partial(_standings, work, row.subject, registry, signatory)
-                    papers[row.subject] = outcome_of(of_paper, row.subject)
-                found = self._ready(work, row, now, papers[row.subject])
-                if not isinstance(found, Standing):
-                    put_off.append((row.id, found))
-                elif len(ready) < AT_ONCE:
-                    ready.append((row, found))
-            if put_off:
-                with lease.write() as connection:
-                    for id, facts in put_off:
-                        change_copy(connection, id, **facts)
-            if len(rows) < PAGE_OF_ROWS:
-                break
-        return ready
-
-    def _ready(
-        self, work: Work, row: Row[Any], now: int, paper: Standings | LedgerError
-    ) -> Standing | Mapping[str, Any]:
-        """Return what the log says of a copy if it is to be looked at now; else what to note of it, and until when."""
-        again = now + self._services.storing.again_seconds * SECOND
-        if isinstance(paper, LedgerError):
-            return {"next_at": again, "said": paper.message[:MAX_SAID]}
-        stands = paper.of(row.kind, row.url)
-        if not stands.waits and stands.content is None:
-            return {"next_at": again, "said": "nobody has said what should be there"}
-        if stands.waits:
-            return {"next_at": NEVER if stands.is_decided_on else again, "said": stands.waits}
-        fresh_until = stands.own_at + self._services.storing.recheck_seconds * SECOND
-        if not row.looked_at and stands.outcome == "stored" and stands.own_at <= now < fresh_until:
-            # The row was lost and not the statement.
-            return {"next_at": fresh_until, "looked_at": stands.own_at, "said": ""}
-        if row.event_id:
-            with work.database.read() as connection:
-                waiting = select(OUTBOX.c.refused).where(OUTBOX.c.event_id == row.event_id)
-                refused: str | None = connection.execute(waiting).scalar()
-            if refused is not None:
-                return {"next_at": again, "said": f"what was found before waits for the log: {refused}"[:MAX_SAID]}
-        return stands
-
     def _alone(self, work: Work, lease: Lease, row: Row[Any], act: Ask[T]) -> T | None:
         """Do something for one copy; what goes wrong with it puts it off, and keeps no other copy waiting.
 
@@ -298,10 +237,6 @@ def _look(looking: Looking, checkpoint: Checkpoint | None, one: tuple[Row[Any], 
     row, stands = one
     assert stands.content is not None
     return looking.look(Location(row.kind, row.url), stands.content, checkpoint, stands.read)
-
-
-def _standings(work: Work, subject: str, registry: Registry, signatory: Signatory) -> Standings:
-    return Standings(judged_as_of(work.home.store, subject, NOW, registry), signatory.held.signer_id)
 
 
 def _newest(work: Work) -> Checkpoint | None:

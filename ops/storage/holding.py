@@ -59,7 +59,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What is in the folder: files that can be answered for, their bytes, and how many files could not be read."""
+    """What is in the folder: files that can be answered for, their bytes, and how much could not be read."""
 
     files: int
     bytes: int
@@ -80,9 +80,15 @@ class Holdings:
         found: dict[Path, _Held] = {}
         unreadable = 0
         for path in self._paths():
+            if path is None:
+                unreadable += 1
+                continue
             try:
+                met = os.lstat(path)
+                if not stat.S_ISREG(met.st_mode):
+                    continue
                 held = self._by_path.get(path)
-                if held is None or held.mark != _mark(os.lstat(path)):
+                if held is None or held.mark != _mark(met):
                     held = _read(path)
             except OSError:
                 held = None
@@ -113,12 +119,12 @@ class Holdings:
                 _LOG.error("%s cannot be shown: %s", held.path, error)
         raise NotFoundError("there is no whole copy of this content here", place=content_sha256.hex(), cure="")
 
-    def _paths(self) -> Iterator[Path]:
-        for folder, _, names in os.walk(self._folder):
-            for name in names:
-                path = Path(folder, name)
-                if path.is_file() and not path.is_symlink():
-                    yield path
+    def _paths(self) -> Iterator[Path | None]:
+        """Yield what is below the folder, whatever it is; None for each folder that cannot be listed."""
+        unlisted: list[OSError] = []
+        for folder, _, names in os.walk(self._folder, onerror=unlisted.append):
+            yield from (Path(folder, name) for name in names)
+        yield from (None for _ in unlisted)
 
 
 class _DamagedError(Exception):
@@ -132,7 +138,11 @@ def watching(holdings: Holdings, seconds: float = SCAN_SECONDS) -> Iterator[None
 
     def scan() -> None:
         while not ending.wait(seconds):
-            holdings.scan()
+            try:
+                holdings.scan()
+            except Exception:
+                # What is known stays known, and the next scan may go well.
+                _LOG.exception("the folder could not be looked through")
 
     # A daemon: a long file must not keep the process from ending.
     threading.Thread(target=scan, name="scanning", daemon=True).start()

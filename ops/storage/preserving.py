@@ -26,6 +26,7 @@ from ops.jobs.outbox import deliver
 from ops.jobs.resting import SECOND
 from ops.jobs.work import Owing, Work
 from ops.services import Services
+from ops.storage.archive_errors import ArchiveUnavailableError, CaptureRefusedError
 from ops.storage.capturing import Step, stepped
 from ops.storage.guard import Resolver, resolved
 from ops.storage.lost_claims import is_other_log, note_claims, owe_lost_claims
@@ -46,7 +47,7 @@ from ops.storage.rows import (
     requests_known,
 )
 from ops.storage.statements import claimed
-from ops.storage.wayback import Archive, ArchiveUnavailableError, CaptureRefusedError
+from ops.storage.wayback import Archive
 from projections.queries import judged_as_of, stored
 
 EVERY_SECONDS: Final = 5.0
@@ -104,7 +105,7 @@ class Preserve:
         """Take requests over and do what is due of them; raises as `ops.jobs.work.Job` says."""
         work.home.check_own()
         work.signatory()
-        owe_lost_claims(work, lease, self._archives, self._buckets)
+        owe_lost_claims(work, lease)
         self._take_over(work, lease)
         progress = Progress(work, lease, self._services.storing)
         elsewhere = PRESERVATIONS.c.place.not_in(self._places)

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from ledger.errors import ServiceRefusedError, ServiceUnavailableError, SourceUnreadableError
+from ledger.errors import ServiceUnavailableError, SourceUnreadableError
 from ops.fetching import Answer, Fetching
 from ops.services import WebArchive
+from ops.storage.archive_errors import (
+    BUSY,
+    CAPTURED_BY_OTHERS,
+    RETRYABLE,
+    ArchiveBusyError,
+    ArchiveUnavailableError,
+    CapturedByOthersError,
+    CaptureRefusedError,
+    retry_after,
+)
 from ops.storage.mementos import Memento, is_same_address, is_stamp
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -24,58 +33,11 @@ MAX_INDEX_BYTES: Final = 256 * 1024
 MAX_CAPTURES: Final = 100
 MAX_JOB: Final = 200
 
-RETRYABLE: Final = frozenset(
-    f"error:{code}"
-    for code in (
-        "bad-gateway",
-        "bandwidth-limit-exceeded",
-        "browsing-timeout",
-        "capture-location-error",
-        "celery",
-        "gateway-timeout",
-        "internal-server-error",
-        "job-failed",
-        "no-browsers-available",
-        "proxy-error",
-        "read-timeout",
-        "service-unavailable",
-        "soft-time-limit-exceeded",
-        "too-many-requests",
-        "user-session-limit",
-    )
-)
-"""What can go better another time; any other code, also one that is not known yet, is final."""
-
-BUSY: Final = frozenset(("error:celery", "error:no-browsers-available", "error:user-session-limit"))
-"""What says nothing about the address: no capture can begin at the moment."""
-
-CAPTURED_BY_OTHERS: Final = "error:too-many-daily-captures"
-MAX_RETRY_SECONDS: Final = 24 * 3_600
 
 _OK: Final = 200
 _OVERLOADED: Final = (408, 425, 429)
 _KEYS: Final = (401, 403)
 _CODE: Final = re.compile(r"error:[a-z0-9-]{1,60}")
-
-
-class CapturedByOthersError(ServiceRefusedError):
-    """The archive captured this address so often today that it takes it no more: a fresh capture is in its index."""
-
-
-class CaptureRefusedError(ServiceRefusedError):
-    """The interface itself says, by a code of its own, that it will not capture this address: the only final word."""
-
-
-class ArchiveUnavailableError(ServiceUnavailableError):
-    """Nothing can be had of the archive now, whatever the address; `retry_after` is how many seconds it asks for."""
-
-    def __init__(self, message: str, *, place: str = "", cure: str | None = None, retry_after: int = 0) -> None:
-        super().__init__(message, place=place, cure=cure)
-        self.retry_after = retry_after
-
-
-class ArchiveBusyError(ServiceUnavailableError):
-    """The archive begins no more captures at the moment; how far others are can still be asked."""
 
 
 class _Answered(msgspec.Struct, frozen=True):
@@ -192,7 +154,9 @@ class Archive:
             raise self._refusal(answered, address)
         return answered
 
-    def _refusal(self, answered: _Answered, address: str) -> ServiceUnavailableError | ServiceRefusedError:
+    def _refusal(
+        self, answered: _Answered, address: str
+    ) -> ServiceUnavailableError | CapturedByOthersError | CaptureRefusedError:
         stated = answered.status_ext or ""
         code = stated if _CODE.fullmatch(stated) else "an unknown error"
         message = f"{self.name} says {code}: {_said(answered.message)}"
@@ -233,22 +197,6 @@ class Archive:
         if self._archive.access_key:
             headers["authorization"] = f"LOW {self._archive.access_key}:{self._archive.secret_key}"
         return headers
-
-
-def retry_after(headers: Mapping[str, str]) -> int:
-    """Return for how many seconds a server asks to be left alone (RFC 9110 10.2.3), 0 where it says nothing; bounded.
-
-    Args:
-        headers: of its answer, by lower-case name.
-    """
-    stated = headers.get("retry-after", "").strip()
-    if stated.isascii() and stated.isdigit():
-        return min(int(stated[:10]), MAX_RETRY_SECONDS)
-    try:
-        rest = parsedate_to_datetime(stated) - parsedate_to_datetime(headers.get("date", ""))
-        return min(max(int(rest.total_seconds()), 0), MAX_RETRY_SECONDS)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0
 
 
 def _check_exact(url: str) -> None:

@@ -26,6 +26,7 @@ from ledger.possession import (
     Deposit,
     answer,
     format_location,
+    is_shown_whole,
     parse_location,
     verify_answer,
 )
@@ -228,6 +229,24 @@ def test_a_tree_of_the_holders_own_making_does_not_lead_to_the_recorded_root() -
     forged = Held(bytes(content))
     raw = answer(HOLDER, ROOT, LONG.deposit, forged.tree, forged.chunk)
     assert step(raw) == "inclusion"
+
+
+def test_chunks_that_were_recorded_for_another_hash_do_not_make_a_file_that_is_shown_whole() -> None:
+    """Who deposits may write any chunk root beside a SHA-256; only the bytes tie the two."""
+    famous = sha256(b"a file that somebody else has").digest()
+    false = Deposit(famous, SHORT.deposit.length, SHORT.deposit.chunk_root)
+    challenge = Challenge(ROOT, HOLDER.public_key, famous)
+    raw = answer(HOLDER, ROOT, false, SHORT.tree, SHORT.chunk)
+    with pytest.raises(VerificationError) as refused:
+        verify_answer(raw, challenge, false, 7)
+    assert refused.value.step == "chunks"
+
+
+@pytest.mark.parametrize("length", [0, CHUNK_BYTES, CHOSEN * CHUNK_BYTES])
+def test_a_file_that_is_shown_whole_is_compared_with_its_hash(length: int) -> None:
+    held = Held(a_file(length))
+    assert is_shown_whole(length) and verified(held.answer(), held)
+    assert not is_shown_whole(CHOSEN * CHUNK_BYTES + 1)
 
 
 def test_the_answer_to_an_earlier_checkpoint_is_none_to_a_later_one() -> None:

@@ -13,17 +13,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
-import sys, threading
+import sys, threading, time
 from ops.ending import end_at_signals
 stopped = threading.Event()
 end_at_signals(stopped.set)
-print("up", flush=True)
 if sys.argv[1] == "waiting":
-    stopped.wait()
+    print("up", flush=True)
 else:
-    while not stopped.is_set():
-        with stopped._cond:  # what `Event.set` itself takes
-            threading.Event().wait(0.001)
+    with stopped._cond:  # as `Event.set` and `Event.wait` themselves do for a moment
+        print("up", flush=True)
+        time.sleep(0.3)
+stopped.wait()
 """
 
 

@@ -65,6 +65,7 @@ address = "headers.json"
 hosts = ["arxiv.org", "*.example.org", "10.1.2.3", "archive.example:8443"]
 networks = ["10.1.2.0/24", "fd00::/8"]
 max_bytes = 1000
+max_bytes_a_day = 5000
 seconds = 9
 
 [storing]
@@ -128,7 +129,11 @@ def test_everything_that_can_be_set_is_read(tmp_path: Path) -> None:
             patience_seconds=7_200,
         ),
         Fetched(
-            ("arxiv.org", "*.example.org", "10.1.2.3", "archive.example:8443"), ("10.1.2.0/24", "fd00::/8"), 1_000, 9
+            ("arxiv.org", "*.example.org", "10.1.2.3", "archive.example:8443"),
+            ("10.1.2.0/24", "fd00::/8"),
+            max_bytes=1_000,
+            max_bytes_a_day=5_000,
+            seconds=9,
         ),
         Storing(
             (

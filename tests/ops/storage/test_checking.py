@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from ledger.appending import Submission
+from ledger.chunks import CHUNK_BYTES
+from ledger.events import Entry
+from ledger.possession import Deposit, answer
 from ledger.registry import DEFAULT_POLICY
 from ledger.signing import Signatory
 from ops.checkpointing import checkpoint
+from ops.jobs.resting import SECOND
 from ops.jobs.running import run
+from ops.services import YEAR_SECONDS, Services, Storing, WebArchive
 from ops.storage.checker import SOFTWARE
-from tests.api.liars import Asked, Reply, scripted
+from ops.storage.checking import AT_ONCE
+from ops.storage.deciding import JITTER_PART
+from ops.storage.rows import FAR
+from tests.api.liars import Asked, Liar, Reply, Script, scripted
 from tests.holders import HOLDER, Held, a_file
 from tests.ops.storage.storehouses import (
     CHECKER_ID,
@@ -248,7 +258,12 @@ def test_a_checker_that_policy_does_not_believe_says_nothing(house: Storehouse, 
         ("https", "https://elsewhere.example/p.pdf", "nothing is fetched from elsewhere.example"),
         ("https", "http://169.254.169.254/latest/meta-data", "nothing is fetched from 169.254.169.254"),
         ("wayback", "https://web.archive.org/web/2026/https://example.org/", "one second"),
-        ("wayback", "https://web.archive.org/web/20260827142259/https://example.org/", "web.archive.org"),
+        (
+            "wayback",
+            "https://web.archive.org/web/20260827142259/https://example.org/",
+            "no web archive of this registry",
+        ),
+        ("wayback", "https://web.archive.org/web/09990101000000/https://example.org/", "one second"),
         ("s3", "s3://somebodys/copy", "no bucket of this registry"),
         ("swh", "swh:1:dir:" + "0" * 40, "SWHID"),
         ("ipfs", "ipfs://nonsense", "CID"),
@@ -354,3 +369,196 @@ def test_what_is_no_answer_of_a_holder_is_no_loss(tmp_path: Path) -> None:
                 house.run("check")
                 house.later(7 * HOUR)
             assert len(house.said()) == 1 and "answer" in house.copies()[0].said
+
+
+# --- what strangers may claim and send -----------------------------------------------------------
+
+
+def claimed_for_somebody(house: Storehouse, *urls: str) -> list[Entry]:
+    """Let the registry take forms of people without a key, which wait for a moderator."""
+    signatory = house.home.signatory("event")
+    submissions = []
+    for url in urls:
+        stated = {
+            "location": {"kind": "https", "url": url},
+            "captured_at": signatory.now(),
+            "grade": "claimed",
+            "outcome": "stored",
+            "content": {"sha256": RIGHT, "bytes": 1, "media_type": "application/pdf"},
+        }
+        nobody = {"kind": "anonymous", "subject": "a" * 64}
+        event, texts = signatory.sign("storage_attestation", house.subject, stated, on_behalf_of=nobody)
+        submissions.append(Submission(event, texts))
+    return [appended.entry for appended in house.home.append(submissions)]
+
+
+def test_one_answer_that_nobody_can_read_keeps_no_other_copy_waiting(tmp_path: Path) -> None:
+    def script(target: str, send: Send) -> None:
+        send(reply(b"", 302, "location: http://xn--a/") if target == "/bad" else reply(CONTENT))
+
+    with stranger(script) as server, storehouse(tmp_path, services(server)) as house:
+        for path in ("/bad", "/good"):
+            house.claim("https", server.at(SITE, path), RIGHT)
+        assert house.run("check").said == "1 stored"
+        bad, good = house.copies()
+        assert (bad.tries, good.tries) == (1, 0) and bad.said and bad.next_at > house.clock()
+        house.later(DAY)
+        house.run("check")
+        assert house.copies()[0].tries == 2 and server.asked.count("/good") == 1
+
+
+def test_claims_that_wait_for_a_moderator_keep_no_other_copy_waiting(house: Storehouse, server: Stranger) -> None:
+    held = claimed_for_somebody(house, *(server.at(SITE, f"/held-{number}") for number in range(AT_ONCE + 10)))
+    house.claim("https", server.at(SITE, "/real"), RIGHT)
+    job = house.job("check")
+    assert house.run(job).said == "1 stored" and server.asked == ["/real"]
+    waiting = house.copies()[:-1]
+    assert all("moderator" in row.said for row in waiting)
+    assert all(not owing.try_at for owing in job.owing(house.work) if "moderator" in owing.waiting)
+    house.run(job)
+    house.later(20 * DAY)
+    assert house.run(job).outcome is None, "nothing is due of what only a decision can change"
+
+    moderator = house.person("moderator", "moderator")
+    target = held[3].event.id_text
+    accepted, _ = moderator.sign("moderation_decision", house.subject, {"decision": "accepted"}, target=target)
+    house.home.append([Submission(accepted)])
+    assert house.run(job).said == "1 stored" and server.asked == ["/real", "/held-3"]
+
+    house.claim("https", server.at(SITE, "/held-5"), RIGHT)
+    assert house.run(job).said == "1 stored" and server.asked[-1] == "/held-5"
+
+
+def test_a_long_rest_is_kept(tmp_path: Path, server: Stranger) -> None:
+    with storehouse(tmp_path, services(server, recheck_seconds=9 * 365 * DAY)) as house:
+        house.claim("https", server.at(SITE), RIGHT)
+        for _ in range(5):
+            house.run("check")
+            house.later(DAY)
+        assert len(server.asked) == 1
+    longest = 10 * YEAR_SECONDS * SECOND  # see `ops.services_file`
+    assert longest + longest // JITTER_PART < FAR
+
+
+def test_what_was_asked_for_behind_a_redirect_is_not_published(tmp_path: Path) -> None:
+    def script(target: str, send: Send) -> None:
+        send(reply(CONTENT) if "signature" in target else reply(b"", 302, "location: /store/p.pdf?signature=secret"))
+
+    with stranger(script) as server, storehouse(tmp_path, services(server)) as house:
+        house.claim("https", server.at(SITE, "/p.pdf?v=2"), RIGHT)
+        assert house.run("check").said == "1 stored"
+        assert house.attestations()[-1].event.payload.check.final_url == server.at(SITE, "/store/p.pdf")
+
+
+def test_an_address_keeps_its_own_query(house: Storehouse, server: Stranger) -> None:
+    house.claim("https", server.at(SITE, "/p.pdf?v=2"), RIGHT)
+    house.run("check")
+    assert house.attestations()[-1].event.payload.check.final_url == server.at(SITE, "/p.pdf?v=2")
+
+
+def test_a_body_that_may_be_cut_off_is_never_a_change(tmp_path: Path) -> None:
+    shown = [CONTENT]
+
+    def script(_: str, send: Send) -> None:
+        send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + shown[0])
+
+    with stranger(script) as server, storehouse(tmp_path, services(server)) as house:
+        house.claim("https", server.at(SITE), RIGHT)
+        assert house.run("check").said == "1 stored"
+        shown[0] = CONTENT[:9]
+        house.later(34 * DAY)
+        for _ in range(4):
+            house.run("check")
+            house.later(2 * HOUR)
+        assert house.said("fetched") == [("fetched", "stored")] and "cut off" in house.copies()[0].said
+
+
+def test_an_archive_that_sends_to_another_address_is_neither_good_nor_bad(tmp_path: Path) -> None:
+    def script(target: str, send: Send) -> None:
+        if "other" in target:
+            send(reply(OTHER, 200, "memento-datetime: Wed, 01 Jan 2020 00:00:00 GMT"))
+        else:
+            send(reply(b"", 302, "location: /web/20200101000000id_/https://other.example/"))
+
+    with stranger(script) as server:
+        at = f"http://127.0.0.1:{server.port}"
+        base = services(server)
+        configured = replace(base, storing=Storing(archives=(WebArchive("a", f"{at}/s", f"{at}/c", f"{at}/web"),)))
+        with storehouse(tmp_path, configured) as house:
+            house.claim("wayback", f"{at}/web/20200101000000/https://a.example/x", RIGHT)
+            for _ in range(3):
+                house.run("check")
+                house.later(8 * HOUR)
+            assert house.said() == [("claimed", "stored")] and "elsewhere" in house.copies()[0].said
+            assert len(server.asked) >= 4
+
+
+def holder_services(server: Liar, *sites: Stranger) -> Services:
+    return services(*sites, hosts=[server.address.partition("://")[2]])
+
+
+def lying_holder(held: Held, sha256_hex: str) -> Script:
+    """A holder of one file that answers as if its chunks were those of another."""
+    false = Deposit(bytes.fromhex(sha256_hex), len(held.content), held.tree.root())
+
+    def script(asked: Asked) -> Reply:
+        root = bytes.fromhex(json.loads(asked.body)["checkpoint_root"])
+        return Reply(answer(HOLDER, root, false, held.tree, held.chunk))
+
+    return script
+
+
+@pytest.mark.parametrize("length", [500, 20 * CHUNK_BYTES], ids=["shown whole", "shown in part"])
+def test_a_holder_of_other_bytes_cannot_prove_a_hash_of_its_choosing(tmp_path: Path, length: int) -> None:
+    junk, famous = Held(a_file(length)), sha256(b"the famous paper").hexdigest()
+    with scripted(lying_holder(junk, famous)) as server, storehouse(tmp_path, holder_services(server)) as house:
+        url = f"{server.address}/possession#ed25519:{HOLDER.public_key.hex()}"
+        house.claim("holder", url, famous, bytes=length, chunk_root=junk.deposit.chunk_root.hex())
+        checkpoint(house.home)
+        for _ in range(3):
+            house.run("check")
+            house.later(8 * HOUR)
+        assert not house.is_verified and ("proved", "stored") not in house.said()
+        (row,) = house.copies()
+        if length > 16 * CHUNK_BYTES:
+            assert "no checker has read this content whole" in row.said and not server.asked
+
+
+def test_a_long_file_is_challenged_once_a_checker_has_read_it_somewhere(tmp_path: Path) -> None:
+    paper = Held(a_file(20 * CHUNK_BYTES))
+    deposit = paper.deposit
+    facts = {"bytes": deposit.length, "chunk_root": deposit.chunk_root.hex(), "swhid": "swh:1:cnt:" + "0" * 40}
+    with (
+        scripted(lambda asked: Reply(paper.answer(bytes.fromhex(json.loads(asked.body)["checkpoint_root"])))) as server,
+        stranger(lambda _, send: send(reply(paper.content, 200, "content-type: text/x-paper"))) as site,
+        storehouse(tmp_path, holder_services(server, site)) as house,
+    ):
+        url = f"{server.address}/possession#ed25519:{HOLDER.public_key.hex()}"
+        house.claim("holder", url, deposit.sha256.hex(), **facts)
+        checkpoint(house.home)
+        house.run("check")
+        assert not server.asked and house.said("proved") == []
+        house.claim("https", site.at(SITE), deposit.sha256.hex(), **facts)
+        assert house.run("check").said == "1 stored"
+        house.later(8 * HOUR)
+        assert house.run("check").said == "1 stored"
+        fetched, proved = (entry.event.payload for entry in house.attestations()[-2:])
+        assert (fetched.grade, proved.grade) == ("fetched", "proved")
+        assert proved.content == fetched.content and proved.content.media_type == "text/x-paper"
+        assert proved.content.swhid != facts["swhid"], "what a claim says is not repeated"
+
+
+def test_a_proof_repeats_nothing_of_a_claim_that_nobody_checked(tmp_path: Path) -> None:
+    paper = Held(a_file(1_000))
+    deposit = paper.deposit
+    script = lying_holder(paper, deposit.sha256.hex())
+    with scripted(script) as server, storehouse(tmp_path, holder_services(server)) as house:
+        url = f"{server.address}/possession#ed25519:{HOLDER.public_key.hex()}"
+        facts = {"bytes": 1_000, "chunk_root": deposit.chunk_root.hex(), "media_type": "text/html"}
+        house.claim("holder", url, deposit.sha256.hex(), **facts, swhid="swh:1:cnt:" + "0" * 40, cid="b" + "a" * 58)
+        checkpoint(house.home)
+        assert house.run("check").said == "1 stored"
+        content = house.attestations()[-1].event.payload.content
+        assert content.media_type == "application/octet-stream"
+        assert content.swhid is UNSET and content.cid is UNSET
+        assert (content.sha256, content.chunk_root) == (deposit.sha256.hex(), deposit.chunk_root.hex())

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.payloads import Content
+from ops.jobs.resting import SECOND
 from ops.services import Storing
-from ops.storage.deciding import FIRST_REST, SECOND, SECOND_LOOK, Decision, Suspicion, decide
+from ops.storage.deciding import FIRST_REST, SECOND_LOOK, Decision, Suspicion, decide
 from ops.storage.looking import Look
 from ops.storage.standing import Standing
 
@@ -123,6 +124,18 @@ def test_what_cannot_be_reached_is_no_loss_and_rests_longer_each_time() -> None:
 def test_what_may_not_be_fetched_waits_with_its_reason() -> None:
     made = decided(a_look("refused"), STORED)
     assert made.outcome == "" and made.said == "why" and made.next_at == NOW + SECOND + AGAIN
+
+
+def test_other_bytes_that_could_have_come_on_the_way_are_no_change() -> None:
+    before = Suspicion(f"changed:{WRONG}", NOW - 2 * SECOND_LOOK)
+    for stands in (STORED, replace(STORED, outcome="changed", found=WRONG)):
+        made = decided(replace(a_look(sha256=WRONG), reason="", doubt="anybody could have sent it"), stands, before, 2)
+        assert (made.outcome, made.suspicion, made.tries) == ("", before, 3)
+        assert "anybody could have sent it" in made.said
+
+
+def test_the_right_bytes_are_right_whichever_way_they_came() -> None:
+    assert decided(replace(a_look(), doubt="anybody could have sent it")).outcome == "stored"
 
 
 @given(

@@ -2,19 +2,24 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import ssl
 import threading
 import time
 import zlib
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from ledger.errors import SourceUnreadableError
 from ops.fetching import Fetching
 from ops.services import Fetched
 from ops.storage.fetched import MAX_REDIRECTS, Copy, CopyFetching
 from ops.storage.guard import AddressRefusedError, Guard
 from ops.storage.pinned import GuardedTransport
+from ops.storage.public_addresses import Address
+from tests.api.liars import Asked, Reply, scripted
 from tests.logs import Ticking
 from tests.ops.storage.strangers import LOOPBACK, Send, Stranger, answering, certified, reply, stranger
 
@@ -323,3 +328,93 @@ def test_small_requests_through_the_guarded_transport_are_guarded_too() -> None:
         with pytest.raises(AddressRefusedError):
             asking.ask("GET", f"http://127.0.0.1:{server.port}/", 100)
         assert len(server.asked) == 1
+
+
+class Reaching(Guard):
+    """A guard behind which every public name leads to this machine, in no network of its own."""
+
+    def addresses(self, host: str, port: int) -> list[Address]:
+        return [ip_address("127.0.0.1")]
+
+
+def from_afar(server: Stranger, path: str = "/", tls: ssl.SSLContext | None = None, scheme: str = "http") -> Copy:
+    """Fetch as from a public address."""
+    guard = Reaching([f"{HOST}:{server.port}"])
+    return CopyFetching(guard, Fetched(), Ticking(), tls).fetch(server.at(HOST, path, scheme))
+
+
+def test_a_redirect_to_a_host_that_is_no_name_is_unreachable_and_no_silence() -> None:
+    for location in ("http://xn--a/", "http://xn--0.example/p", "http://[::1/"):
+        with stranger(answering(b"", 302, f"location: {location}")) as server:
+            copy = fetched(server)
+            assert copy.outcome == "unreachable" and copy.reason and not copy.is_silent
+            with pytest.raises(SourceUnreadableError):
+                Fetching(20).ask("POST", f"http://127.0.0.1:{server.port}/", 100, body=b"a question")
+
+
+def test_a_server_that_says_nothing_at_all_is_silent_and_one_that_sends_elsewhere_is_not() -> None:
+    with stranger(lambda _, __: None) as server:
+        assert fetched(server).is_silent
+        with stranger(answering(b"", 302, f"location: {server.at(HOST)}")) as first:
+            guard = Guard([f"{HOST}:{server.port}", f"{HOST}:{first.port}"], LOOPBACK, at_home)
+            copy = CopyFetching(guard, Fetched(), Ticking()).fetch(first.at(HOST))
+    assert copy.outcome == "unreachable" and not copy.is_silent
+
+
+def test_no_cookie_is_sent_back_to_anybody() -> None:
+    heads = []
+
+    def serve(asked: Asked) -> Reply:
+        heads.append(asked.headers)
+        return Reply(b"x", 200, {"set-cookie": "a=1; Path=/", "content-type": "text/plain"})
+
+    with scripted(serve) as server:
+        fetches = CopyFetching(
+            Guard([server.address.partition("://")[2]], LOOPBACK, at_home), Fetched(seconds=20), Ticking()
+        )
+        asking = Fetching(20)
+        for _ in range(2):
+            fetches.fetch(f"{server.address}/").close()
+            asking.get(f"{server.address}/", 100)
+    assert len(heads) == 4 and not any("cookie" in head for head in heads)
+
+
+def test_what_comes_over_plain_http_from_afar_is_in_doubt(tmp_path: Path) -> None:
+    with stranger(answering(CONTENT)) as server:
+        with from_afar(server) as copy:
+            assert copy.outcome == "held" and "plain http" in copy.doubt
+        with fetched(server) as copy:
+            assert not copy.doubt, "it comes from a network of one's own"
+    tls, trusting = certified(tmp_path, [HOST])
+    with stranger(answering(CONTENT), tls) as server, from_afar(server, "/", trusting, "https") as copy:
+        assert copy.outcome == "held" and not copy.doubt
+
+
+def test_a_redirect_over_plain_http_is_in_doubt_too(tmp_path: Path) -> None:
+    tls, trusting = certified(tmp_path, [HOST])
+    with (
+        stranger(answering(CONTENT), tls) as server,
+        stranger(answering(b"", 302, f"location: {server.at(HOST, '/p', 'https')}")) as first,
+    ):
+        guard = Reaching([f"{HOST}:{server.port}", f"{HOST}:{first.port}"])
+        with CopyFetching(guard, Fetched(), Ticking(), trusting).fetch(first.at(HOST)) as copy:
+            assert copy.outcome == "held" and "plain http" in copy.doubt and copy.is_redirected
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "is_in_doubt"),
+    [
+        (b"", CONTENT, True),
+        (b"content-encoding: gzip\r\n", gzip.compress(CONTENT), False),
+        (b"transfer-encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(CONTENT), CONTENT), False),
+        (b"content-length: %d\r\n" % len(CONTENT), CONTENT, False),
+    ],
+    ids=["until it closes", "gzip", "chunks", "a length"],
+)
+def test_a_body_whose_end_nothing_tells_is_in_doubt(head: bytes, body: bytes, is_in_doubt: bool) -> None:
+    def script(_: str, send: Send) -> None:
+        send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n" + head + b"\r\n" + body)
+
+    with stranger(script) as server, fetched(server) as copy:
+        assert copy.outcome == "held" and copy.length == len(CONTENT)
+        assert ("cut off" in copy.doubt) == is_in_doubt

@@ -243,3 +243,15 @@ def test_the_hosts_of_configured_archives_are_listed_with_the_others() -> None:
         guard.check(url)
     assert refusal(guard, "https://archive.example/")
     assert listed_host("https://archive.example:8443/web") == "archive.example:8443"
+
+
+def test_an_address_that_grows_too_long_as_it_is_asked_for_is_refused() -> None:
+    guard = Guard(["site.example"])
+    assert "longer than" in refusal(guard, "https://site.example/?" + '"' * 1_900)
+    assert guard.check("https://site.example/?" + "x" * 1_900).url
+
+
+def test_a_network_of_ones_own_is_told_apart() -> None:
+    guard = leading_to(networks=("10.0.0.0/8",))
+    assert guard.is_own("10.1.2.3")
+    assert not any(guard.is_own(address) for address in (PUBLIC, "127.0.0.1", PUBLIC_6, "", "no address"))

@@ -6,6 +6,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +38,7 @@ from ledger.payloads import Content
 from ledger.possession import MAX_ANSWER_BYTES, answer, deposit_of, format_location
 from ops.fetching import Answer, Fetching
 from ops.storage.holder import Proved, challenge
-from ops.storage.holding import PATH, Holdings, create_holder_app
+from ops.storage.holding import PATH, Holdings, Scan, create_holder_app, watching
 from ops.storage.ids import identifiers
 from tests.builders import CHECKER, key
 from tests.holders import HOLDER, ROOT, Held, a_file
@@ -249,6 +252,66 @@ def test_links_and_what_is_no_file_are_passed_over(tmp_path: Path) -> None:
     holdings = Holdings(folder, HOLDER)
     found = holdings.scan()
     assert (found.files, found.bytes, found.unreadable) == (0, 0, 0)
+
+
+def test_what_cannot_be_looked_at_is_counted_and_keeps_nothing_else_from_being_held(tmp_path: Path) -> None:
+    """A name too long for its folder's path fails as a folder does that may be listed and not entered."""
+    (tmp_path / "paper.pdf").write_bytes(PAPER.content)
+    deep, at = tmp_path, os.open(tmp_path, os.O_RDONLY)
+    while len(str(deep)) < 3_900:
+        os.mkdir("x" * 90, dir_fd=at)
+        deep /= "x" * 90
+        below = os.open("x" * 90, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("y" * 250, os.O_CREAT, dir_fd=at))
+    os.close(at)
+    found = Holdings(tmp_path, HOLDER).scan()
+    assert (found.files, found.unreadable) == (1, 1)
+
+
+def test_a_folder_that_cannot_be_entered_holds_nothing_and_stops_nothing() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "below").mkdir()
+        (folder / "below" / "a.pdf").write_bytes(b"a")
+        (folder / "b.pdf").write_bytes(b"b")
+        folder.chmod(0o755)
+        (folder / "below").chmod(0o744)
+        code = f"""
+import os, sys
+from pathlib import Path
+from ledger.keys import SecretKey
+from ops.storage.holding import Holdings
+if os.geteuid() == 0:
+    os.setgid(65534), os.setuid(65534)  # nobody: root may enter any folder
+found = Holdings(Path({name!r}), SecretKey(b"1" * 32)).scan()
+print(found.files, found.unreadable)
+"""
+        if os.geteuid() != 0:
+            (folder / "below").chmod(0o644)
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        (folder / "below").chmod(0o755)
+    assert said.stdout.split() == ["1", "1"], said.stderr
+
+
+def test_a_scan_that_fails_is_not_the_last(tmp_path: Path) -> None:
+    class Failing(Holdings):
+        scans = 0
+
+        def scan(self) -> Scan:
+            self.scans += 1
+            if self.scans == 1:
+                raise OSError("the disk is away for a moment")
+            return super().scan()
+
+    holdings = Failing(tmp_path, HOLDER)
+    (tmp_path / "paper.pdf").write_bytes(PAPER.content)
+    with watching(holdings, 0.01):
+        deadline = time.monotonic() + 30
+        while holdings.scans < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert holdings.scans >= 3 and holdings.answer(ROOT, PAPER.deposit.sha256)
 
 
 def test_a_file_that_became_a_link_is_not_answered_for(tmp_path: Path) -> None:

@@ -8,8 +8,18 @@ import pytest
 
 from ledger.errors import ServiceRefusedError, ServiceUnavailableError
 from ops.services import WebArchive
-from ops.storage.mementos import Memento, not_this_capture, parse_memento, stamp_of
-from ops.storage.wayback import RETRYABLE, Archive, CapturedByOthersError
+from ops.storage.archive_errors import (
+    BUSY,
+    MAX_RETRY_SECONDS,
+    RETRYABLE,
+    ArchiveBusyError,
+    ArchiveUnavailableError,
+    CapturedByOthersError,
+    CaptureRefusedError,
+    retry_after,
+)
+from ops.storage.mementos import Memento, is_same_address, not_this_capture, parse_memento, stamp_of
+from ops.storage.wayback import Archive
 from tests.api.liars import Reply, scripted
 from tests.ops.storage.archives import RealArchive, Switches, eventually, shared_fetching, web_archive
 from tests.ops.storage.strangers import answering, stranger
@@ -81,11 +91,27 @@ def test_what_can_go_better_is_tried_again(code: str) -> None:
             ask(failed)
 
 
-@pytest.mark.parametrize("code", ["error:blocked-url", "error:not-found", "error:invented-yesterday", "\x1b[31m", ""])
-def test_every_other_error_is_final_and_quoted_printably(code: str) -> None:
+@pytest.mark.parametrize("code", sorted(BUSY))
+def test_an_archive_that_begins_nothing_more_is_busy_with_all_addresses(code: str) -> None:
+    for ask in (save, saved):
+        with pytest.raises(ArchiveBusyError, match=code):
+            ask(Reply.of({"status": "error", "status_ext": code, "message": "Not now."}))
+
+
+@pytest.mark.parametrize(
+    ("code", "is_final"),
+    [
+        ("error:blocked-url", True),
+        ("error:not-found", True),
+        ("error:invented-yesterday", True),
+        ("\x1b[31m", False),
+        ("", False),
+    ],
+)
+def test_only_a_code_of_the_interface_is_final_and_all_is_quoted_printably(code: str, is_final: bool) -> None:
     failed = Reply.of({"status": "error", "status_ext": code, "message": "No.\x00\n" + "x" * 5_000})
     for ask in (save, saved):
-        with pytest.raises(ServiceRefusedError) as caught:
+        with pytest.raises(CaptureRefusedError if is_final else ServiceUnavailableError) as caught:
             ask(failed)
         assert caught.value.message.isprintable() and len(caught.value.message) < 400
 
@@ -97,11 +123,44 @@ def test_too_many_captures_today_is_told_apart() -> None:
             ask(failed)
 
 
-@pytest.mark.parametrize(("status", "is_retryable"), [(401, True), (403, True), (429, True), (502, True), (400, False)])
-def test_a_status_is_translated(status: int, is_retryable: bool) -> None:
-    with pytest.raises(ServiceUnavailableError if is_retryable else ServiceRefusedError) as caught:
+@pytest.mark.parametrize(
+    ("status", "is_about_all"),
+    [(302, True), (401, True), (403, True), (429, True), (502, True), (400, False), (404, False), (418, False)],
+)
+def test_no_status_is_final(status: int, is_about_all: bool) -> None:
+    with pytest.raises(ServiceUnavailableError) as caught:
         save(Reply.of({"message": "no"}, status))
+    assert isinstance(caught.value, ArchiveUnavailableError) == is_about_all
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_index_that_refuses_one_address_is_not_out_of_order() -> None:
+    with pytest.raises(ServiceUnavailableError) as caught:
+        captures(Reply.of({"message": "blocked"}, 403))
+    assert not isinstance(caught.value, ArchiveUnavailableError)
+
+
+def test_how_long_an_archive_asks_to_be_left_alone_is_told() -> None:
+    with pytest.raises(ArchiveUnavailableError) as caught:
+        save(Reply.of({}, 429, retry_after="600"))
+    assert caught.value.retry_after == 600
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds"),
+    [
+        ("120", 120),
+        ("9" * 40, MAX_RETRY_SECONDS),
+        ("Thu, 27 Aug 2026 14:24:59 GMT", 120),
+        ("Thu, 27 Aug 2020 14:24:59 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 -0100", MAX_RETRY_SECONDS),
+        ("-5", 0),
+        ("soon", 0),
+        ("", 0),
+    ],
+)
+def test_a_wish_to_be_left_alone_is_read_in_both_spellings_and_bounded(stated: str, seconds: int) -> None:
+    assert retry_after({"retry-after": stated, "date": "Thu, 27 Aug 2026 14:22:59 GMT"}) == seconds
 
 
 @pytest.mark.parametrize(
@@ -142,6 +201,50 @@ def test_an_index_without_captures_is_empty_in_every_spelling() -> None:
         assert captures(Reply(content)) == []
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://example.org/a paper.pdf?v=1&w=23",
+        "https://example.org/a paper.pdf",
+        "https://example.org/another.pdf",
+        "https://elsewhere.example/a paper.pdf?v=1&w=2",
+        "http://example.org:8080/a paper.pdf?v=1&w=2",
+        "",
+    ],
+)
+def test_captures_of_another_address_are_passed_over(other: str) -> None:
+    assert captures(Reply.of([["timestamp", "original", "statuscode"], [STAMP, other, "200"]])) == []
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "http://www.example.org/a%20paper.pdf?v=1&w=2",
+        "https://example.org:443/a paper.pdf?v=1&w=2",
+        "HTTP://EXAMPLE.org:80/a%20paper.pdf?v=1&w=2",
+    ],
+)
+def test_what_an_index_makes_no_difference_of_is_the_same_address(spelling: str) -> None:
+    assert captures(Reply.of([["timestamp", "original", "statuscode"], [STAMP, spelling, "200"]])) == [STAMP]
+
+
+def test_a_final_slash_makes_a_difference_only_where_it_is_said_so() -> None:
+    assert not is_same_address("https://a.example/x", "https://a.example/x/")
+    assert is_same_address("https://a.example/x", "http://a.example/x/", slash=True)
+    assert is_same_address("https://a.example", "http:/a.example/")
+    assert not is_same_address("https://a.example/x?y=", "https://a.example/x?y=/", slash=True)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/p?x=*", "*.example.org"])
+def test_an_address_that_stands_for_many_is_asked_of_nobody(url: str) -> None:
+    with scripted(lambda _: Reply.of([])) as server:
+        archive = archive_at(server.address)
+        for ask in (lambda: archive.save(url), lambda: archive.captures(url, STAMP)):
+            with pytest.raises(CaptureRefusedError):
+                ask()
+    assert not server.asked
+
+
 def test_captures_from_before_are_passed_over() -> None:
     rows = [["timestamp", "original", "statuscode"], ["20250827142259", URL, "200"]]
     assert captures(Reply.of(rows)) == []
@@ -174,6 +277,8 @@ def test_the_address_of_a_capture_is_read_and_written_back() -> None:
         "https://web.archive.org/web/2026/https://example.org/",
         "https://web.archive.org/web/*/https://example.org/",
         "https://web.archive.org/web/20261399000000/https://example.org/",
+        "https://web.archive.org/web/09990101000000/https://example.org/",
+        "https://web.archive.org/web/19891231235959/https://example.org/",
         "https://example.org/a.pdf",
         "",
     ],
@@ -188,6 +293,11 @@ def test_what_names_no_second_is_no_capture(address: str) -> None:
         (f"https://a.example/web/{STAMP}id_/{URL}", "Thu, 27 Aug 2026 14:22:59 GMT", ""),
         (f"https://a.example/web/20260101000000id_/{URL}", "Thu, 27 Aug 2026 14:22:59 GMT", "elsewhere"),
         ("https://a.example/login", "Thu, 27 Aug 2026 14:22:59 GMT", "elsewhere"),
+        (f"https://a.example/web/{STAMP}id_/https://other.example/", "Thu, 27 Aug 2026 14:22:59 GMT", "elsewhere"),
+        (f"https://a.example/web/{STAMP}id_/{URL}3", "Thu, 27 Aug 2026 14:22:59 GMT", "elsewhere"),
+        (f"https://other.example/web/{STAMP}id_/{URL}", "Thu, 27 Aug 2026 14:22:59 GMT", "elsewhere"),
+        (f"https://a.example/web/{STAMP}id_/http://www.{URL[8:]}", "Thu, 27 Aug 2026 14:22:59 GMT", ""),
+        (f"https://a.example/web/{STAMP}id_/{URL}", "Fri, 31 Dec 9999 23:59:59 -0100", "does not say"),
         (f"https://a.example/web/{STAMP}id_/{URL}", "Thu, 27 Aug 2026 14:23:00 GMT", "14:23:00"),
         (f"https://a.example/web/{STAMP}id_/{URL}", "", "does not say"),
         (f"https://a.example/web/{STAMP}id_/{URL}", "yesterday, more or less", "does not say"),
