@@ -331,10 +331,12 @@ def test_a_day_brings_no_more_bytes_than_it_may(tmp_path: Path, site: Stranger, 
         assert len(waiting) == 2 and all("max_bytes_a_day" in owing.waiting for owing in waiting)
         fetched = len(site.asked)
         work_on(house, 4, HOUR)
+        house.asked(at(site, "/late"))
+        work_on(house, 2)
         assert len(site.asked) == fetched, "nothing is fetched in vain"
         house.later(DAY)
         work_on(house, 4)
-        assert states(house) == ["claimed"] * 5
+        assert states(house) == ["claimed"] * 5 + ["owed"], "the next day brings three more"
 
 
 @pytest.fixture(scope="module")
