@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -26,6 +27,7 @@ PATIENCE_SECONDS: Final = 90.0
 """How long `anchor` waits for a worker that is at the same work."""
 
 LOOK_SECONDS: Final = 0.2
+_LOG: Final = logging.getLogger(__name__)
 
 Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only this job; may be repeated.", metavar="NAME")]
 
@@ -64,8 +66,11 @@ def work(
             from ops.beside import end_with_parent
 
             end_with_parent(found.stopped.set)
-        if not with_parent:  # whose output it would stand in
-            say(f"working on {home.store.registry_name}: {', '.join(one.name for one in chosen)}")
+        working = f"working on {home.store.registry_name}: {', '.join(one.name for one in chosen)}"
+        if with_parent:
+            _LOG.info(working)  # its output is the parent's
+        else:
+            say(working)
         watch = ServicesWatch(home.settings.services_path, found.services)
 
         def renewed() -> Renewed | None:

@@ -25,10 +25,11 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What an archive said: the job it is at, or the 14-digit time of a capture."""
+    """What an archive said: the job it is at, the 14-digit time of a capture, or why this one went no further."""
 
     job: str = ""
     stamp: str = ""
+    trouble: LedgerError | None = None
 
 
 def step(archive: Archive, asked: Asked, now: int) -> Step:
@@ -54,8 +55,8 @@ def step(archive: Archive, asked: Asked, now: int) -> Step:
         raise ServiceUnavailableError(error.message, place=error.place) from None
 
 
-def stepped(archive: Archive, asked: Asked, now: int) -> Step | LedgerError:
-    """Take the next step, and return as well what went wrong with this capture alone.
+def stepped(archive: Archive, asked: Asked, now: int) -> Step:
+    """Take the next step; what goes wrong with this capture alone stands in it, and the next can be asked for.
 
     Raises:
         ArchiveUnavailableError, ArchiveBusyError: the next capture would meet the same.
@@ -65,7 +66,7 @@ def stepped(archive: Archive, asked: Asked, now: int) -> Step | LedgerError:
     except (ArchiveUnavailableError, ArchiveBusyError):
         raise
     except LedgerError as error:
-        return error
+        return Step(trouble=error)
 
 
 def _plausible(stamp: str, now: int) -> str:

@@ -220,8 +220,10 @@ class Preserve:
             return 0
         progress.answered(row.place)
         if isinstance(result, LedgerError):
+            result = Step(trouble=result)
+        if result.trouble is not None:
             # What else is wrong may be mended, there or here.
-            progress.again(row, str(result), is_final=isinstance(result, CaptureRefusedError))
+            progress.again(row, str(result.trouble), is_final=isinstance(result.trouble, CaptureRefusedError))
             return 0
         if result.stamp:
             memento = self._archives[row.place].memento(result.stamp, row.url)

@@ -33,7 +33,7 @@ def pith(tmp_path: Path) -> Pith:
 def a_worker(pith: Pith) -> subprocess.Popen[bytes]:
     """Start a worker as a server does; return it once it works."""
     process = module("ops", "work", "--with-parent", PITH_DATA=str(pith.data))
-    assert process.stdout is not None and b"working on" in process.stdout.readline()
+    assert process.stderr is not None and b"working on" in process.stderr.readline()
     return process
 
 

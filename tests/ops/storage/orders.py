@@ -18,6 +18,7 @@ class Orders:
     """What was ordered; while `failing` is set, everything is answered with it.
 
     `index` is what it answers for every address; `is_pending` that no capture ends, `is_busy` that none begins.
+    `broken` is an address whose own server does not answer it.
     """
 
     address: str = ""
@@ -25,6 +26,7 @@ class Orders:
     index: list[list[str]] = field(default_factory=list)
     is_pending: bool = False
     is_busy: bool = False
+    broken: str = ""
     asked: list[str] = field(default_factory=list)
     ordered: list[str] = field(default_factory=list)
 
@@ -41,7 +43,10 @@ class Orders:
         if asked.target == "/save" and self.is_busy:
             return Reply.of({"status": "error", "status_ext": "error:user-session-limit", "message": "Wait."})
         if asked.target == "/save":
-            self.ordered += parse_qs(asked.body.decode())["url"]
+            (url,) = parse_qs(asked.body.decode())["url"]
+            if url == self.broken:
+                return Reply.of({"status": "error", "status_ext": "error:gateway-timeout", "message": "No answer."})
+            self.ordered.append(url)
             return Reply.of({"job_id": f"job-{len(self.ordered)}"})
         return Reply.of(self.index)
 

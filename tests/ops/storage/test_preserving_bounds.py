@@ -153,9 +153,40 @@ def test_nobody_is_left_alone_for_longer_than_a_day(tmp_path: Path, site: Strang
     with storehouse(tmp_path, keeping(site, archive)) as house:
         archive.failing = refusing(503, retry_after="9" * 30)
         house.asked(at(site, "/a"))
-        work_on(house, 1, DAY + HOUR)
-        work_on(house, 1)
+        work_on(house, 20, HOUR)
+        assert len(archive.asked) == 1
+        work_on(house, 5, HOUR)
         assert len(archive.asked) == 2
+
+
+def test_an_archive_that_answered_again_begins_anew_with_short_rests(
+    tmp_path: Path, site: Stranger, archive: Orders
+) -> None:
+    with storehouse(tmp_path, keeping(site, archive)) as house:
+        archive.failing = refusing(503)
+        house.asked(at(site, "/a"))
+        work_on(house, 40, 600)
+        archive.failing = None
+        work_on(house, 4, 6 * HOUR)
+        assert states(house) == ["claimed"]
+        archive.failing = refusing(503)
+        house.asked(at(site, "/b"))
+        house.run("preserve")
+        before = len(archive.asked)
+        house.later(120)
+        house.run("preserve")
+        assert len(archive.asked) == before + 1
+
+
+def test_an_address_that_an_archive_cannot_capture_keeps_no_other_waiting(
+    tmp_path: Path, site: Stranger, archive: Orders
+) -> None:
+    with storehouse(tmp_path, keeping(site, archive)) as house:
+        archive.broken = at(site, "/a")
+        for name in "abc":
+            house.asked(at(site, f"/{name}"))
+        house.run("preserve")
+        assert states(house) == ["owed", "saving", "saving"]
 
 
 def test_what_waits_for_a_dead_archive_for_weeks_is_given_up(tmp_path: Path, site: Stranger, archive: Orders) -> None:
@@ -355,3 +386,23 @@ def test_a_dead_bucket_keeps_nobody_from_a_good_one(tmp_path: Path, site: Strang
         assert states(house, "bucket:good") == ["claimed"] * (AT_ONCE + 5)
         rows = [row for row in house.preservations() if row.place == "bucket:dead"]
         assert sum(row.tries for row in rows) == 1, "one was enough to know"
+
+
+def test_one_content_at_two_addresses_is_claimed_once_while_the_log_refuses(tmp_path: Path, store: SeaweedFS) -> None:
+    with stranger(lambda _, send: send(reply(PAPER))) as site:
+        configured = replace(services(site), storing=Storing(buckets=(store.bucket(),)))
+        with storehouse(tmp_path, configured) as house:
+            ahead = replace(house.work, clock=lambda: house.clock() + 10 * DAY * 1_000_000)
+            for name in "ab":
+                house.asked(at(site, f"/{name}"))
+            for _ in range(3):
+                run(house.job("preserve"), ahead)
+                house.later(6)
+            with house.work.database.read() as connection:
+                assert len(connection.execute(OUTBOX.select()).all()) == 1
+            assert [row.state for row in house.preservations()] == ["telling"] * 2
+            house.later(11 * DAY)
+            for _ in range(2):
+                run(house.job("preserve"), ahead)
+                house.later(100)
+            assert house.requests == 0 and house.said() == [("claimed", "stored")]
