@@ -23,9 +23,8 @@ lint: $(VENV)/.dev  ## style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.run  ## measure ratios, side by side in one run
-	@$(BIN)/python -m ops.bench.tree
-	@$(BIN)/python -m ops.bench.http
+bench: $(VENV)/.bench  ## measure our work and that of others, side by side in one run
+	@$(BIN)/pith bench
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -50,4 +49,8 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@

@@ -81,4 +81,7 @@ def answers(
     return found
 
 
-ELSEWHERE: Final = {HTTPStatus.FOUND: "The name is not the suffix itself; `Location` is the address of the same paper."}
+ELSEWHERE: Final = {
+    HTTPStatus.FOUND: "The name is not the suffix itself; `Location` is the address of the same paper.",
+    HTTPStatus.TEMPORARY_REDIRECT: "The paper is in another log of the registry; `Location` is where that log answers.",
+}

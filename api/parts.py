@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.present import Present
+from api.reading.other_logs import OtherLogs
 from api.settings import ApiSettings
 from api.submitting.intake import Intake
 from ledger.appending import Clock
@@ -20,7 +21,7 @@ class Parts:
 
     `private` holds what the registry knows about people and must be able to forget (see `api.private`).
     `intake` takes submissions; None on a mirror, which takes nothing of its own.
-    `random` returns so many random bytes.
+    `random` returns so many random bytes. `others` are the registry's logs beside this one.
     """
 
     settings: ApiSettings
@@ -32,3 +33,4 @@ class Parts:
     intake: Intake | None
     clock: Clock
     random: Callable[[int], bytes]
+    others: OtherLogs = field(default_factory=OtherLogs)

@@ -35,8 +35,16 @@ SECRETS: Final = table_of(SecretRow)
 
 
 def create_private_tables(database: Database, random: Callable[[int], bytes]) -> None:
-    """Create the tables that are missing, and the secret where there is none."""
+    """Create the tables that are missing of those declared by now, and the secret where there is none."""
     create_tables(database, PrivateTable.metadata)
+    keep_secret(database, random)
+
+
+def keep_secret(database: Database, random: Callable[[int], bytes]) -> None:
+    """Make the secret where there is none, once for all processes that share the tables."""
+    with database.read() as connection:
+        if connection.execute(select(SECRETS.c.id)).first() is not None:
+            return
     with database.write() as connection:
         if connection.execute(select(SECRETS.c.id)).first() is None:
             connection.execute(insert(SECRETS).values(id=1, secret=random(32)))

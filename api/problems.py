@@ -22,6 +22,7 @@ from ledger.errors import (
     LogCorruptedError,
     MalformedError,
     NotFoundError,
+    OtherLogError,
     ProjectionBehindError,
     StoreError,
     SubmissionError,
@@ -69,6 +70,23 @@ class UnsupportedMediaError(RefusedError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class InOtherLogError(RefusedError):
+    """What is asked for is in another log of the registry, which answers for itself: so each answer can be checked
+    against the one log that holds it.
+
+    Args:
+        origin: the log's.
+        address: where it is served, without a final slash.
+    """
+
+    code = "in-other-log"
+    status = HTTPStatus.TEMPORARY_REDIRECT
+
+    def __init__(self, origin: str, address: str) -> None:
+        super().__init__(f"this is in the log {origin}", cure="ask there: most clients go on by themselves")
+        self.address = address
+
+
 class NotOfferedError(RefusedError):
     """This registry does not do that; others may."""
 
@@ -94,6 +112,7 @@ STATUS: Final[Mapping[type[LedgerError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     UsageError: HTTPStatus.BAD_REQUEST,
     VerificationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    OtherLogError: HTTPStatus.SERVICE_UNAVAILABLE,
     ProjectionBehindError: HTTPStatus.SERVICE_UNAVAILABLE,
     LogCorruptedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -157,6 +176,15 @@ def ambiguous(_request: Request[Any, Any, Any], error: AmbiguousError) -> Respon
     return problem(HTTPStatus.MULTIPLE_CHOICES, error.message, kind_of(error), facts)
 
 
+def in_other_log(request: Request[Any, Any, Any], error: InOtherLogError) -> Response[bytes]:
+    """Send the asker to the same address of another log, whatever the method (307)."""
+    scope = request.scope
+    path = scope["raw_path"].decode("latin-1").removeprefix(scope.get("root_path", ""))
+    query = scope["query_string"].decode("latin-1")
+    error.headers = {"location": f"{error.address}{path}{'?' if query else ''}{query}"}
+    return refused(request, error)
+
+
 def kind_of(error: LedgerError) -> str:
     return f"urn:pith:error:{error.code}"
 
@@ -188,6 +216,7 @@ def failed(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes
 
 HANDLERS: Final[dict[int | type[Exception], Any]] = {
     AmbiguousError: ambiguous,
+    InOtherLogError: in_other_log,
     LedgerError: refused,
     HTTPException: not_served,
     Exception: failed,

@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from api.parts import Parts
 from ledger.errors import NotFoundError, StoreError
-from projections.runner import CURSORS
+from projections.writing import CURSORS
 
 PATIENCE_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 1.0
@@ -158,7 +158,10 @@ class Health:
             waiting=waiting,
             anchoring=anchoring,
             reasons=reasons,
-            warnings=_warnings(anchoring, self._parts.settings.anchor_patience_seconds),
+            warnings=[
+                *_warnings(anchoring, self._parts.settings.anchor_patience_seconds),
+                *(_keys_behind(label, fault) for label, fault in self._parts.others.faults.items()),
+            ],
         )
 
     def _look(self) -> _Look:
@@ -263,6 +266,14 @@ def _warnings(anchoring: AnchoringAge, patience: float | None) -> list[Reason]:
             cure="see with `pith jobs` which timestamp service is waited for, and that `pith work` runs",
         )
     ]
+
+
+def _keys_behind(label: str, fault: str) -> Reason:
+    return Reason(
+        reason="keys-behind",
+        detail=f"the log {label!r} of this registry does not get its newest keys and policies: {fault}",
+        cure="see `pith log list` and logs.toml; a key that was revoked may still count there",
+    )
 
 
 def _submissions_wait(waiting: Waiting) -> Reason:

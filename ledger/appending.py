@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from ledger.checkpoint_store import SignedCheckpoint
 from ledger.commitments import Disclosure
@@ -14,20 +16,20 @@ Clock = Callable[[], int]
 """Returns now, in microseconds since 1970, UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """An event that asks to be appended, with the private texts it commits to.
 
-    `verified` says that every signature was checked already (or just made by our own key).
+    `verified` says that every signature was checked already (or just made by our own key), `formed` that
+    `rules.check_form` was.
     """
 
     event: Event
-    disclosures: Mapping[str, Disclosure] = field(default_factory=dict)
+    disclosures: Mapping[str, Disclosure] = msgspec.field(default_factory=dict)
     verified: bool = False
+    formed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """The entry of a submitted event; `created` is False when the log had it already."""
 
     entry: Entry

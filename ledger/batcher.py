@@ -7,14 +7,13 @@ key for it, and answers. Under load the cost of the disk is shared; alone, an ev
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, NamedTuple
 
-from ledger.appending import Appended, Clock, Outcome, Sealed, Submission
+from ledger.appending import Appended, Clock, Sealed, Submission
 from ledger.errors import LedgerError, StoreError
 from ledger.keys import SecretKey
 from ledger.store import Store
@@ -25,7 +24,29 @@ MAX_WAITING: Final = 10_000
 LINGER_SECONDS: Final = 0.01
 """How long to wait for those who lately came together: a transaction costs as much as the events of thirty callers."""
 
-Waiting = tuple[Sequence[Submission], "Future[Sealed]"]
+
+class _Alone(NamedTuple):
+    """One event, and the future that gives its entry."""
+
+    submissions: tuple[Submission]
+    future: Future[Appended]
+
+    def answer(self, sealed: Sealed) -> None:
+        outcome = sealed.outcomes[0]
+        if isinstance(outcome, Appended):
+            self.future.set_result(outcome)
+        else:
+            self.future.set_exception(outcome)
+
+
+class _Together(NamedTuple):
+    """Events that came together, and the future that gives their outcomes."""
+
+    submissions: Sequence[Submission]
+    future: Future[Sealed]
+
+    def answer(self, sealed: Sealed) -> None:
+        self.future.set_result(sealed)
 
 
 class Batcher:
@@ -47,10 +68,14 @@ class Batcher:
         self._clock = clock
         self._signer = signer
         self._committed = committed
-        self._queue: queue.Queue[Waiting | None] = queue.Queue(MAX_WAITING)
-        self._closing = threading.Lock()
-        self._closed = False
+        # Everything below is the condition's: what waits, how many events that is, for how many the writer waits,
+        # and how many of those that were submitted have no answer yet.
+        self._condition = threading.Condition()
+        self._waiting: deque[_Alone | _Together] = deque()
+        self._gathered = 0
+        self._wanted = 1
         self._unanswered = 0
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="pith-batcher", daemon=True)
         self._thread.start()
 
@@ -67,22 +92,9 @@ class Batcher:
             SubmissionError: a signature or disclosure does not hold.
             StoreError: the batcher is closed, or too many wait already.
         """
-        found: Future[Appended] = Future()
-
-        def answer(sealed: Future[Sealed]) -> None:
-            if not found.set_running_or_notify_cancel():
-                return
-            if error := sealed.exception():
-                found.set_exception(error)
-            elif isinstance(outcome := sealed.result().outcomes[0], Appended):
-                found.set_result(outcome)
-            else:
-                found.set_exception(outcome)
-
-        waiting = self.submit_all([self._store.verify(submission)])
-        found.add_done_callback(lambda future: waiting.cancel() if future.cancelled() else None)
-        waiting.add_done_callback(answer)
-        return found
+        future: Future[Appended] = Future()
+        self._queue(_Alone((self._store.verify(submission),), future))
+        return future
 
     def submit_all(self, submissions: Sequence[Submission]) -> Future[Sealed]:
         """Queue events that `Store.verify` has checked, for one transaction; their outcomes come in their order.
@@ -91,65 +103,72 @@ class Batcher:
             StoreError: the batcher is closed, or too many wait already.
         """
         future: Future[Sealed] = Future()
-        with self._closing:
-            if self._closed:
-                raise StoreError("the log is being closed", cure="send it again when the server is back")
-            try:
-                self._queue.put_nowait((submissions, future))
-            except queue.Full:
-                raise StoreError("too many submissions wait for the log", cure="send it again in a moment") from None
-            self._unanswered += len(submissions)
+        self._queue(_Together(submissions, future))
         return future
 
     def close(self) -> None:
         """Append everything that was submitted, then stop."""
-        with self._closing:
-            was_closed, self._closed = self._closed, True
-        if not was_closed:
-            self._queue.put(None)  # outside the lock, which the writer needs to make room
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
         self._thread.join()
+
+    def _queue(self, item: _Alone | _Together) -> None:
+        with self._condition:
+            if self._closed:
+                raise StoreError("the log is being closed", cure="send it again when the server is back")
+            if len(self._waiting) >= MAX_WAITING:
+                raise StoreError("too many submissions wait for the log", cure="send it again in a moment")
+            self._waiting.append(item)
+            self._gathered += len(item.submissions)
+            self._unanswered += len(item.submissions)
+            # To wake the writer for each of those it waits for would cost more than to append them.
+            if self._gathered >= self._wanted:
+                self._condition.notify()
 
     def _run(self) -> None:
         # How many waited together lately: as many are likely to come again.
         expected = 0
-        while (first := self._queue.get()) is not None:
-            batch, count, last = [first], len(first[0]), False
-            until = time.monotonic() + LINGER_SECONDS
-            while count < MAX_BATCH and not last:
-                patience = until - time.monotonic() if count < expected else 0
-                try:
-                    item = self._queue.get(block=patience > 0, timeout=patience)
-                except queue.Empty:
-                    break
-                if item is None:
-                    last = True
-                else:
-                    batch.append(item)
-                    count += len(item[0])
+        while batch := self._next(expected):
             self._append(batch)
-            with self._closing:
+            count = sum(len(item.submissions) for item in batch)
+            with self._condition:
                 expected, self._unanswered = self._unanswered, self._unanswered - count
-            if last:
-                return
 
-    def _append(self, batch: list[Waiting]) -> None:
+    def _next(self, expected: int) -> list[_Alone | _Together]:
+        """Wait for what is to be appended next; nothing once the batcher is closed and has drained."""
+        with self._condition:
+            self._await(1, None)
+            self._await(min(expected, MAX_BATCH), LINGER_SECONDS)
+            batch: list[_Alone | _Together] = []
+            count = 0
+            while self._waiting and count < MAX_BATCH:
+                batch.append(self._waiting.popleft())
+                count += len(batch[-1].submissions)
+            self._gathered -= count
+            return batch
+
+    def _await(self, wanted: int, patience: float | None) -> None:
+        self._wanted = wanted
+        self._condition.wait_for(lambda: self._gathered >= wanted or self._closed, patience)
+
+    def _append(self, batch: Sequence[_Alone | _Together]) -> None:
         # A caller who has given up is passed over; from here on none can.
-        batch = [(submissions, future) for submissions, future in batch if future.set_running_or_notify_cancel()]
+        batch = [item for item in batch if item.future.set_running_or_notify_cancel()]
         if not batch:
             return
-        together = [submission for submissions, _ in batch for submission in submissions]
+        together = [submission for item in batch for submission in item.submissions]
         try:
             sealed = self._store.append_sealed(together, self._clock, self._signer())
             self._committed(sealed)
         except Exception as error:
             # Every waiting caller must hear of it, whatever it was; the writer goes on.
             reason = error if isinstance(error, LedgerError) else StoreError(f"append failed: {error}")
-            for _, future in batch:
-                future.set_exception(reason)
+            for item in batch:
+                item.future.set_exception(reason)
             return
-        outcomes: list[Outcome] = sealed.outcomes
         at = 0
-        for submissions, future in batch:
-            part = outcomes[at : at + len(submissions)]
-            at += len(submissions)
-            future.set_result(Sealed(part, sealed.checkpoint, sealed.unsigned))
+        for item in batch:
+            part = sealed.outcomes[at : at + len(item.submissions)]
+            at += len(item.submissions)
+            item.answer(Sealed(part, sealed.checkpoint, sealed.unsigned))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ from ledger.errors import (
     TooLargeError,
 )
 
+T = TypeVar("T")
+
 MAX_EVENT_BYTES = 65_527
 """An entry bundle (C2SP tlog-tiles) gives a leaf 16 bits of length; eight bytes of it are `received_at`."""
 
@@ -41,11 +43,12 @@ _BELOW_ASTRAL = bytes(range(0xF0))
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def _refuse_float(text: str) -> NoReturn:
+def refuse_float(text: str) -> NoReturn:
+    """Refuse a number that is not an integer; for decoders of signed values."""
     raise FloatError(f"{text} is not an integer")
 
 
-_decoder = msgspec.json.Decoder(float_hook=_refuse_float)
+_decoder = msgspec.json.Decoder(float_hook=refuse_float)
 
 
 def encode(value: Any) -> bytes:
@@ -56,7 +59,7 @@ def encode(value: Any) -> bytes:
     """
     try:
         raw = encode_decoded(value)
-        if _is_sure(raw) and _decoder.decode(raw) == value:
+        if is_sure(raw) and _decoder.decode(raw) == value:
             return raw
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError, FloatError):
         pass  # the check below finds the reason in words
@@ -67,9 +70,28 @@ def encode(value: Any) -> bytes:
 def encode_decoded(value: Any) -> bytes:
     """Return the canonical bytes of a value that `decode` gave, or of parts of it, without checking it again."""
     raw = _encoder.encode(value)
-    if not raw.isascii() and raw.translate(None, _BELOW_ASTRAL):  # a lead byte of a character beyond U+FFFF
+    if has_astral(raw):
         raw = msgspec.json.encode(_ordered_by_utf16(value))
     return raw
+
+
+def decode_as(decoder: msgspec.json.Decoder[T], raw: bytes) -> T | None:
+    """Return what a decoder of some form makes of canonical bytes; None where they are not that, or not surely.
+
+    What has no bounds in the form itself, the caller checks with `is_sure`. The decoder refuses floats.
+    """
+    if has_astral(raw):
+        return None  # the order of keys may be another than the encoder's
+    try:
+        value = decoder.decode(raw)
+        return value if _encoder.encode(value) == raw else None
+    except (msgspec.MsgspecError, FloatError, UnicodeError, RecursionError):
+        return None
+
+
+def has_astral(raw: bytes) -> bool:
+    """Say whether there is a character beyond U+FFFF in UTF-8 text, by the lead bytes of such."""
+    return not raw.isascii() and bool(raw.translate(None, _BELOW_ASTRAL))
 
 
 def decode(raw: bytes, *, max_bytes: int = MAX_EVENT_BYTES) -> Any:
@@ -101,16 +123,20 @@ def decode_canonical(raw: bytes, *, max_bytes: int = MAX_EVENT_BYTES) -> Any:
         return _decode_slowly(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_slowly(raw)  # finds the reason in words
-    if not _is_sure(raw):
+    if not is_sure(raw):
         _check(value, 0)
     if encode_decoded(value) != raw:
         raise NotCanonicalError("the bytes are not in canonical form", cure="see RFC 8785, or use `pith sign`")
     return value
 
 
-def _is_sure(raw: bytes) -> bool:
-    """Say whether JSON text is certainly within the limits of depth and integers, without walking it."""
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+def is_sure(raw: bytes, within: int = 0) -> bool:
+    """Say whether JSON text is certainly within the limits of depth and integers, without walking it.
+
+    Args:
+        within: how deep the text stands in what is signed.
+    """
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH - within:
         return False
     # A search for sixteen equal bytes is far cheaper than one for a number; hashes seldom hold such a run.
     return _LONG_RUN not in raw.translate(_DIGITS) or not _LONG_NUMBER.search(raw)
@@ -166,7 +192,7 @@ def _decode_slowly(raw: bytes) -> Any:
         value = json.loads(
             raw.decode(),
             object_pairs_hook=_unique,
-            parse_float=_refuse_float,
+            parse_float=refuse_float,
             parse_int=_parse_integer,
             parse_constant=_refuse_constant,
         )

@@ -17,7 +17,6 @@ from ledger.checkpoints import Checkpoint, Opened, issue
 from ledger.database import Database
 from ledger.errors import LogCorruptedError, NotFoundError, UsageError
 from ledger.keys import SecretKey
-from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.merkle import EMPTY_ROOT, Frontier, tree_root
 from ledger.notes import COSIGNATURE, ED25519, NoteSignature, SignedNote, Verifier
 from ledger.registry import Registry
@@ -46,9 +45,10 @@ class SignedCheckpoint:
 class Checkpoints:
     """The checkpoints of one log, in the log's own database."""
 
-    def __init__(self, database: Database, registry: str) -> None:
+    def __init__(self, database: Database, registry: str, label: str = "") -> None:
         self._database = database
         self._registry = registry
+        self._label = label
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ class Checkpoints:
             old = (last.size, last.root) if last else (0, EMPTY_ROOT)
             check_growth(connection, *old, frontier.size, frontier.root())
             # In one view with the frontier: a key that this very log retires must not sign for it.
-            registry = Registry(self._registry)
+            registry = Registry(self._registry, self._label)
             for entry in entries_of_subject(connection, registry.subject, 0, frontier.size):
                 registry.add(entry)
         checkpoint, note = self._issue(frontier, key, registry, now)
@@ -108,9 +108,9 @@ class Checkpoints:
         return SignedCheckpoint(checkpoint.size, checkpoint.root, note, now)
 
     def _issue(self, frontier: Frontier, key: SecretKey, registry: Registry, now: int) -> tuple[Checkpoint, bytes]:
-        checkpoint = Checkpoint(log_origin(self._registry), frontier.size, frontier.root())
+        checkpoint = Checkpoint(registry.origin, frontier.size, frontier.root())
         note = issue(checkpoint, key).format()
-        open_log_checkpoint(note, self._registry, registry.keys, known_at=now)
+        registry.open_checkpoint(note, known_at=now)
         return checkpoint, note
 
     def adopt(self, opened: Opened, now: int) -> SignedCheckpoint:

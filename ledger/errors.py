@@ -9,7 +9,7 @@ about it (`cure`). Errors are told apart by whose fault they are:
 * `VerificationError`: something that claims to be proven is not; `step` names the check that failed.
 * `WitnessRefusedError`: whoever asked a witness for a cosignature; each child is one answer of the protocol.
 * `ServiceError`: a service's that the registry asked for something.
-* `StoreError`, `ProjectionError`: ours or the machine's.
+* `StoreError`, `ProjectionError`, `UnfitVerifierError`: ours or the machine's.
 """
 
 from __future__ import annotations
@@ -219,6 +219,13 @@ class ForeignRegistryError(RuleViolationError):
     default_cure = "this statement was made for another registry; sign one that names this registry"
 
 
+class ForeignLogError(RuleViolationError):
+    """What belongs to one log of a registry was brought to another of its logs."""
+
+    code = "foreign-log"
+    default_cure = "hand it in at the log that it was made for"
+
+
 class RecordMissingError(RuleViolationError):
     code = "record-missing"
     default_cure = "the paper has no record here yet: import it first"
@@ -283,6 +290,14 @@ class AmbiguousError(LedgerError):
         self.choices = choices
 
 
+class OtherLogError(LedgerError):
+    """Another log of the registry, which may hold what was asked for, cannot be read here now."""
+
+    code = "other-log"
+    default_cure = "ask again later, or ask where that log is served"
+    retryable = True
+
+
 class SourceUnreadableError(LedgerError):
     """What a log publishes cannot be had from an address or folder now; nothing is said about the log."""
 
@@ -335,6 +350,13 @@ class ForkError(VerificationError):
     def __init__(self, message: str, evidence: Mapping[str, Any], *, place: str = "") -> None:
         super().__init__("consistency", message, place=place)
         self.evidence = evidence
+
+
+class UnfitVerifierError(LedgerError):
+    """The installed library judges signatures by another rule than the log's, so nothing may be judged with it."""
+
+    code = "unfit-verifier"
+    default_cure = "install the PyNaCl that comes with its own libsodium: pip install --force-reinstall 'pynacl==1.6.2'"
 
 
 class CosigningError(LedgerError):

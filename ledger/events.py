@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -30,6 +31,7 @@ from ledger.errors import (
     UnknownFieldError,
     UnknownTypeError,
 )
+from ledger.frames import Frame, frame_of, payload_of
 from ledger.keys import SecretKey, decode_signature, encode_signature, verify_event
 from ledger.payloads import PAYLOADS, EventIdText, Nonce, Payload, RegistryName, SignerId
 from ledger.records import Hex64, Time, check_time
@@ -126,6 +128,10 @@ class Signer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_behalf_of: OnBehalfOf | msgspec.UnsetType = msgspec.UNSET
 
 
+_SIGNERS: Final = msgspec.json.Decoder(Signer)
+_MAX_SIGNER_BYTES: Final = 1_024
+
+
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: Literal["pith-event/1"]
     event_type: Annotated[str, Meta(max_length=40)]
@@ -140,8 +146,7 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature_b64: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Event:
+class Event(msgspec.Struct, frozen=True, eq=False):
     """A well-formed event; `raw` are its canonical bytes, the ones that are stored, served and hashed."""
 
     event_type: str
@@ -150,20 +155,34 @@ class Event:
     registry: str | None
     created_at: str
     signer: Signer
-    payload: Any
-    """The struct of `payloads` that belongs to the type."""
     event_id: bytes
     signature: bytes
     raw: bytes
-    value: dict[str, Any]
+    _payload: Payload | None = None
+    _value: dict[str, Any] | None = None
 
     @property
     def id_text(self) -> str:
         return f"sha256:{self.event_id.hex()}"
 
+    @property
+    def payload(self) -> Any:
+        """The struct of `payloads` that belongs to the type."""
+        if self._payload is None:
+            payload = msgspec.convert(self.value["payload"], PAYLOADS[self.event_type])
+            msgspec.structs.force_setattr(self, "_payload", payload)
+        return self._payload
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+    @property
+    def value(self) -> dict[str, Any]:
+        """The whole event as a JSON object."""
+        if self._value is None:
+            msgspec.structs.force_setattr(self, "_value", msgspec.json.decode(self.raw))
+        assert self._value is not None
+        return self._value
+
+
+class Entry(msgspec.Struct, frozen=True, eq=False):
     """An event in a log: its leaf index and when the log took it (microseconds since 1970, UTC)."""
 
     position: int
@@ -173,6 +192,10 @@ class Entry:
     def leaf(self) -> bytes:
         """Return the leaf data of the Merkle tree."""
         return leaf_data(self.received_at, self.event.raw)
+
+    def leaf_hash(self) -> bytes:
+        """Return the hash of the leaf (RFC 6962, 2.1)."""
+        return hashlib.sha256(b"\0" + self.received_at.to_bytes(8, "big") + self.event.raw).digest()
 
 
 def leaf_data(received_at: int, raw: bytes) -> bytes:
@@ -186,7 +209,7 @@ def parse(raw: bytes) -> Event:
     Raises:
         MalformedError, EventIdMismatchError, SignerNotAllowedError: with the place and the reason.
     """
-    return from_decoded(canonical.decode(raw))
+    return parse_quickly(raw) or from_decoded(canonical.decode(raw))
 
 
 def from_decoded(value: Any) -> Event:
@@ -200,15 +223,64 @@ def parse_stored(raw: bytes) -> Event:
     Raises:
         MalformedError, EventIdMismatchError: the bytes are not an event's.
     """
-    return _read(canonical.decode_canonical(raw), raw)
+    return parse_quickly(raw) or _read(canonical.decode_canonical(raw), raw)
 
 
-def parse_own(raw: bytes) -> Event:
-    """Read an event that `sign` gave a moment ago, in another process of this program.
+def parse_own(raw: bytes, event_id: bytes | None = None) -> Event:
+    """Read an event that another process of this program read whole, or signed, a moment ago.
 
-    Its bytes are canonical by construction, so only that one check is left out.
+    That it is one is not asked again; its payload is not even looked at before somebody does.
+
+    Args:
+        event_id: what that process found it to be.
     """
-    return _read(msgspec.json.decode(raw), raw)
+    frame = frame_of(raw)
+    signer = _signer_of(frame.signer) if frame else None
+    if frame is None or signer is None:
+        return _read(msgspec.json.decode(raw), raw, event_id)
+    return _event(frame, signer, event_id or frame.digest(raw), raw, None)
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True):
+    """What an event's bytes say outside its payload, its id among it: all that its twin in another process needs."""
+
+    event_type: str
+    subject: str
+    target: str
+    registry: str | None
+    created_at: str
+    signer: bytes
+    event_id: bytes
+    signature: bytes
+
+    @classmethod
+    def of(cls, event: Event) -> Facts:
+        return cls(
+            event.event_type,
+            event.subject,
+            event.target,
+            event.registry,
+            event.created_at,
+            canonical.encode_decoded(event.signer),
+            event.event_id,
+            event.signature,
+        )
+
+    def event(self, raw: bytes) -> Event:
+        """Return the event whose bytes these facts were read from in another process of this program."""
+        signer = _signer_of(self.signer)
+        assert signer is not None
+        return Event(
+            self.event_type,
+            self.subject,
+            self.target,
+            self.registry,
+            self.created_at,
+            signer,
+            self.event_id,
+            self.signature,
+            raw,
+        )
 
 
 def from_value(value: Mapping[str, Any]) -> Event:
@@ -283,20 +355,62 @@ def _read(value: Any, raw: bytes, digest: bytes | None = None) -> Event:
     if envelope.signer.public_key_fingerprint != envelope.signer.key_id[:32]:
         raise InvalidFieldError("not the first 32 digits of key_id", place="signer.public_key_fingerprint")
     check_time(envelope.created_at, "created_at")
-    _check_rules(envelope, TYPES[envelope.event_type])
+    subject, target, registry, signer = (
+        envelope.subject_pith_number,
+        envelope.target,
+        envelope.registry,
+        envelope.signer,
+    )
+    _check_rules(envelope.event_type, subject, target, registry, signer)
     payload: Payload = _convert(envelope.payload, payload_type, "payload")
     return Event(
-        event_type=envelope.event_type,
-        subject=envelope.subject_pith_number,
-        target=envelope.target,
-        registry=envelope.registry,
-        created_at=envelope.created_at,
-        signer=envelope.signer,
-        payload=payload,
-        event_id=digest,
-        signature=signature,
-        raw=raw,
-        value=value,
+        envelope.event_type, subject, target, registry, envelope.created_at, signer, digest, signature, raw, payload
+    )
+
+
+def parse_quickly(raw: bytes) -> Event | None:
+    """Read an event the short way (see `frames`); None where only the long way can tell what it is.
+
+    Raises:
+        MalformedError, SignerNotAllowedError: the first fault that the long way would find.
+    """
+    if len(raw) > canonical.MAX_EVENT_BYTES or (frame := frame_of(raw)) is None:
+        return None
+    payload = payload_of(frame.event_type, raw[frame.start : frame.stop])
+    signer = _signer_of(frame.signer)
+    if payload is None or signer is None or signer.public_key_fingerprint != signer.key_id[:32]:
+        return None
+    digest = frame.digest(raw)
+    if digest.hex().encode() != frame.stated_id:
+        return None
+    check_time(frame.created_at, "created_at")
+    _check_rules(frame.event_type, frame.subject, frame.target, frame.registry, signer)
+    return _event(frame, signer, digest, raw, payload)
+
+
+def _signer_of(text: bytes) -> Signer | None:
+    """Read a signer block from its canonical bytes; the same few signers sign most of a log."""
+    # None is longer, and what strangers send must not fill the memory.
+    return _known_signer_of(text) if len(text) <= _MAX_SIGNER_BYTES else None
+
+
+@lru_cache(maxsize=4_096)
+def _known_signer_of(text: bytes) -> Signer | None:
+    return canonical.decode_as(_SIGNERS, text)
+
+
+def _event(frame: Frame, signer: Signer, digest: bytes, raw: bytes, payload: Payload | None) -> Event:
+    return Event(
+        frame.event_type,
+        frame.subject,
+        frame.target,
+        frame.registry,
+        frame.created_at,
+        signer,
+        digest,
+        frame.signature,
+        raw,
+        payload,
     )
 
 
@@ -314,23 +428,23 @@ def _body_of(raw: bytes) -> bytes:
     return b"".join((raw[:id_at], raw[id_at + _ID_LENGTH : signature_at], raw[signature_at + _SIGNATURE_LENGTH :]))
 
 
-def _check_rules(envelope: _Envelope, rules: TypeRules) -> None:
-    kind, signer = envelope.event_type, envelope.signer
+def _check_rules(kind: str, subject: str, target: str, registry: str | None, signer: Signer) -> None:
+    rules = TYPES[kind]
     if signer.signer_type not in rules.signers:
         raise SignerNotAllowedError(f"a {signer.signer_type} cannot sign {kind}", place="signer.signer_type")
-    is_registry = envelope.subject_pith_number.startswith("pith:registry:")
-    target = rules.of_registry if is_registry else rules.of_record
-    if target is None:
+    is_registry = subject.startswith("pith:registry:")
+    form = rules.of_registry if is_registry else rules.of_record
+    if form is None:
         wanted = "a registry's stream" if rules.of_record is None else "a paper"
         raise InvalidFieldError(f"{kind} is about {wanted}", place="subject_pith_number")
-    if target == "event":
-        valid = _ID.fullmatch(envelope.target) is not None
-    elif target == "event-or-claim":
-        valid = (_ID if envelope.target.startswith("sha256:") else _CLAIM).fullmatch(envelope.target) is not None
+    if form == "event":
+        valid = _ID.fullmatch(target) is not None
+    elif form == "event-or-claim":
+        valid = (_ID if target.startswith("sha256:") else _CLAIM).fullmatch(target) is not None
     else:
-        valid = envelope.target == target
+        valid = target == form
     if not valid:
-        raise InvalidFieldError(f"{envelope.target!r} is not a target of {kind} about this subject", place="target")
+        raise InvalidFieldError(f"{target!r} is not a target of {kind} about this subject", place="target")
     by_registry = signer.signer_type == "pith_registry"
     on_behalf = signer.on_behalf_of is not msgspec.UNSET
     if on_behalf and (not by_registry or rules.on_behalf == "never"):
@@ -338,11 +452,11 @@ def _check_rules(envelope: _Envelope, rules: TypeRules) -> None:
     if by_registry and rules.on_behalf == "must" and not on_behalf:
         raise MissingFieldError(f"a registry signs {kind} only on behalf of someone", place="signer.on_behalf_of")
     must_name = rules.names_registry or signer.signer_type != "contributor"
-    if must_name and envelope.registry is None:
+    if must_name and registry is None:
         raise MissingFieldError(f"{kind} by a {signer.signer_type} names the registry it is for", place="registry")
-    if not must_name and envelope.registry is not None:
+    if not must_name and registry is not None:
         raise InvalidFieldError("a contributor's attestation is portable: registry is null", place="registry")
-    if is_registry and must_name and envelope.subject_pith_number != f"pith:registry:{envelope.registry}":
+    if is_registry and must_name and subject != f"pith:registry:{registry}":
         raise InvalidFieldError("the stream belongs to another registry", place="subject_pith_number")
 
 

@@ -20,6 +20,7 @@ from ledger.keys import Role, key_id
 from ledger.payloads import IdentityEvidence, KeyRegistered, KeyRevoked, KeyRotated, KeyStatement
 
 MAX_REMEMBERED: Final = 100_000
+MAX_USABLE: Final = 4_096
 NOW: Final = 2**63 - 1
 """A position beyond every entry: asks for everything known."""
 
@@ -85,6 +86,9 @@ class KeyHistory:
     _proofs: dict[str, dict[int, _Proof]] = field(default_factory=lambda: defaultdict(dict))
     _by_fingerprint: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _standing: dict[tuple[int, int], bool] = field(default_factory=dict)
+    _usable: dict[tuple[str, tuple[Role, ...], int], Registration] = field(default_factory=dict)
+    _proven: dict[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+    _newest: int = -1
 
     def copy(self) -> KeyHistory:
         """Return a history that knows the same and learns on its own from here."""
@@ -97,12 +101,14 @@ class KeyHistory:
             found._proofs[name] = dict(proofs)
         for start, names in self._by_fingerprint.items():
             found._by_fingerprint[start] = set(names)
+        found._newest = self._newest
         return found
 
     def add(self, entry: Entry) -> None:
         """Take in one key event or identity evidence; entries of other types are passed over."""
         payload, at, signer = entry.event.payload, entry.position, entry.event.signer
-        self._standing = {}
+        self._standing, self._usable, self._proven = {}, {}, {}
+        self._newest = max(self._newest, at)
         match payload:
             case KeyRegistered(statement=statement, source=source):
                 self._register(entry, statement, source if isinstance(source, str) else None, None)
@@ -132,6 +138,20 @@ class KeyHistory:
         Raises:
             UnknownKeyError, KeyRoleError, KeyExpiredError, KeyRevokedError: why it may not.
         """
+        if position <= self._newest:
+            return self._judged(key, roles, position, received_at)
+        # Past every fact the position decides nothing: what is received at one time is asked about once.
+        known, asked = self._usable, (key, roles, received_at)
+        found = known.get(asked)
+        if found is None:
+            found = self._judged(key, roles, position, received_at)
+            if len(known) < MAX_USABLE:
+                known[asked] = found
+            else:
+                self._usable = {}
+        return found
+
+    def _judged(self, key: str, roles: tuple[Role, ...], position: int, received_at: int) -> Registration:
         found = self.find(key, position)
         if found is None:
             raise UnknownKeyError(f"the key {key[:16]}… is not registered here", place="signer.key_id")
@@ -162,6 +182,17 @@ class KeyHistory:
 
     def identifiers(self, key: str, before: int = NOW) -> frozenset[str]:
         """Return the identifiers proven for a key or another of its rotation line, as `orcid:0000-0002-1825-0097`."""
+        known, asked = self._proven, (key, before)
+        found = known.get(asked)
+        if found is None:
+            found = self._identifiers(key, before)
+            if len(known) < MAX_USABLE:
+                known[asked] = found
+            else:
+                self._proven = {}
+        return found
+
+    def _identifiers(self, key: str, before: int) -> frozenset[str]:
         return frozenset(
             proof.identifier
             for name in self._line(key, before)

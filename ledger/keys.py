@@ -2,7 +2,8 @@
 
 The rule is libsodium's: `crypto_sign_open` with no small-order or non-canonical public key, no
 non-canonical S, no small-order R. Verifiers differ on crafted inputs (OpenSSL accepts some that
-libsodium refuses), so `tests/vectors` freezes our decision for every disputed case.
+libsodium refuses), so `tests/vectors` freezes our decision for every disputed case, and the libsodium
+that is installed has to give the answers of `pinned_rule` before its first verdict.
 
 What is signed is always short and domain-separated, so one signature can never pass as another kind:
 
@@ -19,12 +20,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterable
+from functools import cache
 from typing import Final, Literal, get_args
 
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
 
 from ledger.errors import InvalidFieldError, SignatureInvalidError, WeakKeyError
+from ledger.pinned_rule import check_verifier
 
 EVENT_DOMAIN: Final = b"pith-event/1\n"
 KEY_DOMAIN: Final = b"pith-key/1\n"
@@ -36,15 +40,21 @@ Role = Literal["receipt", "event", "log", "foreign_receipt", "contributor", "sto
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _P = 2**255 - 19
-_SMALL_ORDER_Y = frozenset(
-    {
-        0,
-        1,
-        _P - 1,
-        2707385501144840649318225287225658788936804267575313519463743609750303021022,
-        55188659117513257062467267217118295137698188065244968500265048394206261417927,
-    }
+_SMALL_ORDER_Y = (
+    0,
+    1,
+    _P - 1,
+    2707385501144840649318225287225658788936804267575313519463743609750303021022,
+    55188659117513257062467267217118295137698188065244968500265048394206261417927,
 )
+
+
+def _encodings(ys: Iterable[int]) -> frozenset[bytes]:
+    return frozenset((y | sign).to_bytes(32, "little") for y in ys for sign in (0, 2**255))
+
+
+_SMALL_ORDER: Final = _encodings(_SMALL_ORDER_Y)
+_NON_CANONICAL: Final = _encodings(range(_P, 2**255))
 
 
 def key_id(public_key: bytes) -> str:
@@ -65,10 +75,9 @@ def check_public_key(public_key: bytes) -> None:
     """
     if len(public_key) != 32:
         raise WeakKeyError(f"a public key has 32 bytes, this has {len(public_key)}")
-    y = int.from_bytes(public_key, "little") & (2**255 - 1)
-    if y >= _P:
+    if public_key in _NON_CANONICAL:
         raise WeakKeyError("the public key is not canonically encoded")
-    if y in _SMALL_ORDER_Y:
+    if public_key in _SMALL_ORDER:
         raise WeakKeyError("the public key is a point of small order")
 
 
@@ -78,14 +87,27 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> None:
     Raises:
         WeakKeyError: the key is refused whatever the signature.
         SignatureInvalidError: the signature is not over this message by this key.
+        UnfitVerifierError: the installed libsodium follows another rule, whatever it says of this signature.
     """
     check_public_key(public_key)
     if len(signature) != 64:
         raise SignatureInvalidError(f"a signature has 64 bytes, this has {len(signature)}")
+    _check_libsodium()
+    if not _opens(public_key, message, signature):
+        raise SignatureInvalidError("the signature does not verify")
+
+
+@cache
+def _check_libsodium() -> None:
+    check_verifier(_opens, "the installed libsodium")
+
+
+def _opens(public_key: bytes, message: bytes, signature: bytes) -> bool:
     try:
         crypto_sign_open(signature + message, public_key)
     except (BadSignatureError, ValueError):
-        raise SignatureInvalidError("the signature does not verify") from None
+        return False
+    return True
 
 
 def verify_event(public_key: bytes, digest: bytes, signature: bytes) -> None:

@@ -1,30 +1,74 @@
-"""Which checkpoints are a registry's: the log's origin, and the keys that may sign for it at which size.
+"""Which checkpoints are a registry's: its logs' origins, and the keys that may sign for them at which size.
 
-A log key is registered in the very log it signs for, by the registry's event key, so whoever trusts the
-log's root event can tell which key had to sign a checkpoint, and needs no other list of keys.
+A registry has one log, or several beside the first: one a year, say, or one a publisher. Each has a label (the first
+one's is empty), its own origin, and its own copy of every key and policy event. So a log key is registered in the very
+log it signs for, by the registry's event key: whoever trusts the root event that all of them begin with can tell which
+key had to sign a checkpoint, and needs no other list of keys.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Final
 
 from ledger import notes
 from ledger.checkpoints import Opened, parse
-from ledger.errors import SubmissionError, VerificationError
+from ledger.errors import InvalidFieldError, SubmissionError, VerificationError
 from ledger.keyring import NOW, KeyHistory, Registration, microseconds
 from ledger.notes import ED25519, NoteSignature, SignedNote, Verifier
+from ledger.subjects import LOG_LABEL
+
+_LABEL: Final = re.compile(LOG_LABEL)
 
 
-def log_origin(registry: str) -> str:
+def check_label(label: str) -> None:
+    """Refuse what no log beside the first is called; raises InvalidFieldError."""
+    if not _LABEL.fullmatch(label):
+        cure = "use 1 to 31 lower-case letters, digits, dots and hyphens, the first and last no dot or hyphen"
+        raise InvalidFieldError(f"{label[:80]!r} is no label of a log", cure=cure)
+
+
+def log_origin(registry: str, label: str = "") -> str:
     """Return the origin of a registry's log: the first line of its checkpoints, and its keys' name in notes."""
-    return f"{registry}/log"
+    return f"{registry}/log/{label}" if label else f"{registry}/log"
 
 
-def log_verifier(registry: str, public_key: bytes) -> Verifier:
-    """Return a log key (32 raw bytes) as a signed note knows it."""
-    return Verifier(log_origin(registry), ED25519, public_key)
+def label_of(origin: str, registry: str) -> str:
+    """Return the label of the log with an origin.
+
+    Raises:
+        VerificationError: step `root`; that is no log of this registry.
+    """
+    first = log_origin(registry)
+    if origin == first:
+        return ""
+    label = origin.removeprefix(f"{first}/")
+    if label == origin or not _LABEL.fullmatch(label):
+        raise VerificationError("root", f"{origin[:120]!r} is no log of {registry}", cure="")
+    return label
+
+
+def stated_origin(note: bytes) -> str:
+    """Return the origin that a checkpoint states, whoever signed it; raises VerificationError (step `checkpoint`)."""
+    return parse(notes.parse(note).text).origin
+
+
+def stated_label(note: bytes, registry: str) -> str:
+    """Return the label of the registry's log that a checkpoint states, whoever signed it.
+
+    What states none of this registry's logs gives the first one's, under which it then does not open.
+    """
+    with suppress(VerificationError):
+        return label_of(stated_origin(note), registry)
+    return ""
+
+
+def log_verifier(registry: str, public_key: bytes, label: str = "") -> Verifier:
+    """Return a log key (32 raw bytes) as a signed note of one log knows it."""
+    return Verifier(log_origin(registry, label), ED25519, public_key)
 
 
 def open_log_checkpoint(
@@ -32,6 +76,7 @@ def open_log_checkpoint(
     registry: str,
     keys: KeyHistory,
     *,
+    label: str = "",
     known_at: int = 0,
     existed_by: int | None = None,
     before: int = NOW,
@@ -43,6 +88,7 @@ def open_log_checkpoint(
 
     Args:
         raw: the signed note.
+        label: which of the registry's logs it must be of.
         known_at: a time (microseconds) before which it was surely not signed, such as when its newest known
             entry was received; 0 if nothing is known.
         existed_by: a time at which it surely was signed, such as an outside clock attests; None if nothing is
@@ -56,14 +102,14 @@ def open_log_checkpoint(
     """
     parsed = notes.parse(raw)
     checkpoint = parse(parsed.text)
-    if checkpoint.origin != log_origin(registry):
-        raise VerificationError(
-            "checkpoint", f"this is a checkpoint of {checkpoint.origin!r}, not of {log_origin(registry)!r}", cure=""
-        )
+    origin = log_origin(registry, label)
+    if checkpoint.origin != origin:
+        message = f"this is a checkpoint of {checkpoint.origin!r}, not of {origin!r}"
+        raise VerificationError("checkpoint", message, cure="")
     stated = [(signature.name, signature.key_hash) for signature in parsed.signatures]
     reasons: dict[Verifier, str | None] = {}
     for found in keys.of_role("log", before):
-        verifier = log_verifier(registry, found.public_key)
+        verifier = log_verifier(registry, found.public_key, label)
         if (verifier.name, verifier.key_hash) in stated:
             reasons[verifier] = _reason(found, checkpoint.size, known_at, existed_by, keys, before)
     valid = [verifier for verifier, reason in reasons.items() if reason is None]

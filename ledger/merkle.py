@@ -97,6 +97,15 @@ class Frontier:
         """Return the tree's root; `EMPTY_ROOT` for no leaves."""
         return _fold(self._roots)
 
+    def nodes(self) -> dict[tuple[int, int], bytes]:
+        """Return the perfect subtrees' roots by their places (level, index)."""
+        found: dict[tuple[int, int], bytes] = {}
+        start = 0
+        for level, root in zip(_levels(self.size), self._roots, strict=True):
+            found[level, start >> level] = root
+            start += 1 << level
+        return found
+
     def copy(self) -> Frontier:
         """Return a frontier that grows on its own."""
         twin = Frontier()
@@ -121,6 +130,11 @@ class Frontier:
         frontier.size = size
         frontier._roots = [raw[at : at + HASH_BYTES] for at in range(8, len(raw), HASH_BYTES)]
         return frontier
+
+
+def _levels(size: int) -> list[int]:
+    """Return the levels of the perfect subtrees that a tree is made of, highest first."""
+    return [level for level in reversed(range(size.bit_length())) if size >> level & 1]
 
 
 def _refuse_other_lengths(hashes: Sequence[bytes]) -> None:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from ledger.keys import Role
 from ledger.records import HEX64, Hex64, Time
+from ledger.subjects import LOG_LABEL
 
 Commitment = Annotated[str, Meta(pattern=HEX64)]
 EventIdText = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
@@ -27,6 +28,7 @@ Citing = Annotated[str, Meta(max_length=2100, pattern=r"^[a-z]{2,20}:[!-~]+\Z")]
 Base64 = Annotated[str, Meta(min_length=4, max_length=65_000, pattern=r"^[A-Za-z0-9+/]+={0,2}\Z")]
 Nonce = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]\Z")]
 RegistryName = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?\Z")]
+LogLabel = Annotated[str, Meta(pattern=rf"^{LOG_LABEL}\Z")]
 Mandatory = Annotated[str, Meta(min_length=1, max_length=2000)]
 SourceText = dict[Annotated[str, Meta(max_length=40)], str]
 Count = Annotated[int, Meta(ge=0)]
@@ -58,12 +60,15 @@ class AliasPair(Payload, frozen=True):
 
 
 class RecordCreated(Payload, frozen=True):
+    """`log` is the label of the one log that the record is made for; it is left out in a registry's first log."""
+
     canonical_record: dict[str, Any]
     canonical_sha256: Hex64
     pith_receipt: dict[str, Any]
     paper: dict[str, Any]
     aliases: Annotated[list[AliasPair], Meta(max_length=100)]
     source_text: SourceText | Unset = UNSET
+    log: LogLabel | Unset = UNSET
 
 
 class RecordUpdated(Payload, frozen=True):
@@ -314,7 +319,8 @@ class PolicySet(Payload, frozen=True):
 
     `timestamp_roots` are DER certificates in base64; `checkers` are key ids of trusted storage checkers
     (empty: every key registered with that role); `independent_clocks` says how many of them must vouch for
-    something before it is anchored (1 where it is not said).
+    something before it is anchored (1 where it is not said); `logs` are the labels of the registry's logs beside the
+    first (none where it is not said).
     """
 
     timestamp_roots: Annotated[list[Base64], Meta(max_length=50)]
@@ -325,6 +331,7 @@ class PolicySet(Payload, frozen=True):
     max_event_bytes: Annotated[int, Meta(ge=16_384, le=65_527)]
     skew_seconds: Annotated[int, Meta(ge=0, le=86_400)]
     independent_clocks: Annotated[int, Meta(ge=1, le=10)] | Unset = UNSET
+    logs: Annotated[list[LogLabel], Meta(max_length=1_000)] | Unset = UNSET
 
 
 PAYLOADS: Final[dict[str, type[Payload]]] = {

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -124,13 +125,18 @@ def check_time(text: str, place: str) -> datetime:
         InvalidFieldError: another form, or no such instant.
     """
     try:
-        if not re.match(TIME, text):
-            raise ValueError
-        return datetime.fromisoformat(text)
+        return _instant(text)
     except ValueError:
         raise InvalidFieldError(
             f"{text[:40]!r} is no instant", place=place, cure="write UTC as YYYY-MM-DDTHH:MM:SSZ"
         ) from None
+
+
+@lru_cache(maxsize=4_096)
+def _instant(text: str) -> datetime:
+    if not re.match(TIME, text):
+        raise ValueError
+    return datetime.fromisoformat(text)
 
 
 def text_sha256(text: str) -> str:

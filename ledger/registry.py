@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ledger.anchors import BitcoinRules, Confirmation, confirm
-from ledger.checkpoints import Checkpoint
+from ledger.checkpoints import Checkpoint, Opened
 from ledger.errors import (
     AnchorError,
     AnchorMalformedError,
@@ -27,7 +27,8 @@ from ledger.errors import (
 )
 from ledger.events import Entry, Event
 from ledger.keyring import NOW, KeyHistory, microseconds
-from ledger.log_keys import open_log_checkpoint
+from ledger.log_keys import label_of, log_origin, open_log_checkpoint
+from ledger.notes import Verifier
 from ledger.payloads import PolicySet, TimestampAnchor
 from ledger.subjects import registry_subject
 
@@ -58,9 +59,13 @@ class _Fault:
 
 @dataclass(slots=True)
 class Registry:
-    """A registry by its stable name, and every fact of its stream that has been added."""
+    """A registry by its stable name, and every fact of its stream, in one of its logs, that has been added.
+
+    `label` says in which log; the first log's is empty.
+    """
 
     name: str
+    label: str = ""
     keys: KeyHistory = field(default_factory=KeyHistory)
     _policies: dict[int, Entry] = field(default_factory=dict)
     _anchors: dict[int, Entry] = field(default_factory=dict)
@@ -73,13 +78,27 @@ class Registry:
     _deciding: list[Entry] | None = None  # by everything that is known; None where that was not worked out
 
     @classmethod
-    def named(cls, name: str) -> Registry:
+    def named(cls, name: str, label: str = "") -> Registry:
         """Return a registry of which nothing is known yet; raises InvalidFieldError for what is no registry's name."""
-        return cls(registry_subject(name).removeprefix("pith:registry:"))
+        return cls(registry_subject(name).removeprefix("pith:registry:"), label)
+
+    @classmethod
+    def of_origin(cls, name: str, origin: str) -> Registry:
+        """Return a registry of which nothing is known yet, as the log with an origin will tell of it.
+
+        Raises:
+            InvalidFieldError: that is no registry's name.
+            VerificationError: step `root`; the origin is not of one of its logs.
+        """
+        return cls.named(name, label_of(origin, name))
 
     @property
     def subject(self) -> str:
         return registry_subject(self.name)
+
+    @property
+    def origin(self) -> str:
+        return log_origin(self.name, self.label)
 
     def copy(self) -> Registry:
         """Return a registry that knows the same and learns on its own from here."""
@@ -119,13 +138,47 @@ class Registry:
         return _DEFAULT if at is None else self._policies[at].event.payload
 
     def _policy_at(self, position: int, before: int) -> int | None:
-        standing = (
-            at
-            for at, entry in self._policies.items()
-            if at < min(position, before)
-            and not self.keys.is_cut(entry.event.signer.key_id, at, entry.received_at, before)
+        below, found = min(position, before), -1
+        for at, entry in self._policies.items():
+            if found < at < below and not self.keys.is_cut(entry.event.signer.key_id, at, entry.received_at, before):
+                found = at
+        return found if found >= 0 else None
+
+    def has_log(self, before: int = NOW) -> bool:
+        """Say whether policy names this log among the registry's, by what is known before a position."""
+        if not self.label:
+            return True
+        logs = self.policy(before).logs
+        return isinstance(logs, list) and self.label in logs
+
+    def open_checkpoint(
+        self,
+        raw: bytes,
+        *,
+        known_at: int = 0,
+        existed_by: int | None = None,
+        before: int = NOW,
+        others: Iterable[Verifier] = (),
+    ) -> Opened:
+        """Open a checkpoint of this log by the keys of the registry's stream; arguments as of `open_log_checkpoint`.
+
+        Raises:
+            VerificationError: step `checkpoint` or `key validity` as there; step `checkpoint` too where this log is
+                none that the registry's policy names: who keeps a log in secret could show it to some alone.
+        """
+        opened = open_log_checkpoint(
+            raw,
+            self.name,
+            self.keys,
+            label=self.label,
+            known_at=known_at,
+            existed_by=existed_by,
+            before=before,
+            others=others,
         )
-        return max(standing, default=None)
+        if not self.has_log(min(before, opened.checkpoint.size)):
+            raise VerificationError("checkpoint", f"the policy of {self.name} names no log {self.label!r}", cure="")
+        return opened
 
     def confirmation(self, anchor: Event, before: int = NOW) -> Confirmation:
         """Verify an anchor's proof offline under the policy in force before a position.
@@ -240,7 +293,7 @@ class Registry:
         # The proof says when the note existed at the latest: a key stolen later does not unmake it.
         existed = microseconds(confirmed.attested_time)
         note = anchored.note.encode()
-        checkpoint = open_log_checkpoint(note, self.name, self.keys, existed_by=existed, before=before).checkpoint
+        checkpoint = self.open_checkpoint(note, existed_by=existed, before=before).checkpoint
         # No checkpoint covers the anchor that names it.
         if checkpoint.size != anchored.tree_size or checkpoint.size > entry.position:
             raise VerificationError("anchor", f"the note is of {checkpoint.size} entries, not {anchored.tree_size}")

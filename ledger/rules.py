@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -17,6 +16,7 @@ from ledger import anchors, canonical, possession, records, subjects
 from ledger.errors import (
     AnchorError,
     AnchorMismatchError,
+    ForeignLogError,
     HashMismatchError,
     InvalidFieldError,
     KeyRoleError,
@@ -30,8 +30,10 @@ from ledger.errors import (
 )
 from ledger.events import MODERATED, Entry, Event
 from ledger.keyring import Registration
+from ledger.log_keys import log_origin
 from ledger.payloads import (
     AliasPair,
+    Anchored,
     Content,
     Possession,
     RecordCreated,
@@ -56,26 +58,49 @@ class Targets(Protocol):
         """Return the decisions and withdrawals that target an event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """An entry under judgement; `record` is None where the subject is the registry's stream."""
+class Case(msgspec.Struct, frozen=True):
+    """An entry under judgement; `record` is None where the subject is the registry's stream.
+
+    `formed` says that what needs nothing but the event (see `check_form`) was found to be right already.
+    """
 
     entry: Entry
     key: Registration
     record: Entry | None
     registry: Registry
     targets: Targets
+    formed: bool = False
 
 
 def _record_created(case: Case) -> None:
-    payload: RecordCreated = case.entry.event.payload
-    identity = records.check_record(payload.canonical_record, case.entry.event.subject)
+    event, payload = case.entry.event, case.entry.event.payload
+    # Everything about a paper needs its record, so this binds all of it to one log.
+    made_for = payload.log if isinstance(payload.log, str) else ""
+    if made_for != case.registry.label:
+        origin = log_origin(case.registry.name, made_for)
+        raise ForeignLogError(f"the record was made for {origin}", place="payload.log")
+    if not case.registry.has_log(case.entry.position):
+        message = f"the registry's policy names no log {case.registry.label!r}"
+        raise ForeignLogError(message, place="payload.log", cure="see `pith log add`")
+    if not case.formed:
+        _check_identity(event)
+    _check_receipt(case, payload.pith_receipt, payload.canonical_sha256)
+    if not case.formed:
+        _check_description(event)
+
+
+def _check_identity(event: Event) -> None:
+    payload: RecordCreated = event.payload
+    identity = records.check_record(payload.canonical_record, event.subject)
     records.check_digest(payload.canonical_sha256, identity, "payload.canonical_sha256")
-    _check_receipt(case, payload.pith_receipt, identity.digest.hex())
+
+
+def _check_description(event: Event) -> None:
+    payload: RecordCreated = event.payload
     _check_paper(payload.paper, payload.canonical_record, required=True)
     for alias in payload.aliases:
         subjects.check_alias(alias.alias_kind, alias.alias_value)
-    _check_source_text(case.entry.event)
+    _check_source_text(event)
 
 
 def _record_updated(case: Case) -> None:
@@ -95,14 +120,14 @@ def _record_updated(case: Case) -> None:
     _check_source_text(case.entry.event)
 
 
-def _graph_snapshot(case: Case) -> None:
-    if not case.entry.event.value["payload"]:
+def _graph_snapshot(event: Event) -> None:
+    if not event.value["payload"]:
         raise MissingFieldError("a snapshot holds at least one block", place="payload")
-    _check_source_text(case.entry.event)
+    _check_source_text(event)
 
 
-def _alias_added(case: Case) -> None:
-    payload: AliasPair = case.entry.event.payload
+def _alias_added(event: Event) -> None:
+    payload: AliasPair = event.payload
     subjects.check_alias(payload.alias_kind, payload.alias_value)
 
 
@@ -118,6 +143,7 @@ def _timestamp_anchor(case: Case) -> None:
             raise SignerNotAllowedError("a registry anchors its own checkpoints", place="signer.signer_type")
         if not isinstance(anchored.tree_size, int):
             raise MissingFieldError("a checkpoint has a tree size", place="payload.anchored.tree_size")
+        _check_own_note(case, anchored)
     elif anchored.sha256 != case.record.event.payload.canonical_sha256:
         raise HashMismatchError("not the record's canonical hash", place="payload.anchored.sha256")
     if payload.status == "confirmed":
@@ -126,6 +152,18 @@ def _timestamp_anchor(case: Case) -> None:
             raise AnchorMismatchError(f"the proof says {confirmed.attested_time}", place="payload.attested_time")
     elif payload.status == "pending":
         anchors.check_proof(payload.method, bytes.fromhex(anchored.sha256), proof_of(payload))
+
+
+def _check_own_note(case: Case, anchored: Anchored) -> None:
+    """Refuse the anchor of another log's checkpoint, which its registry signed all the same."""
+    name, label = case.registry.name, case.registry.label
+    if not isinstance(anchored.note, str):
+        if label:
+            raise MissingFieldError("the checkpoint's note tells which log's it is", place="payload.anchored.note")
+        return
+    origin = anchored.note.partition("\n")[0]
+    if origin != log_origin(name, label) and (label or origin.startswith(f"{log_origin(name)}/")):
+        raise ForeignLogError(f"this is a checkpoint of {origin[:120]!r}", place="payload.anchored.note")
 
 
 def _storage_attestation(case: Case) -> None:
@@ -169,20 +207,20 @@ def _check_proved(payload: StorageAttestation, position: int) -> None:
     possession.check_possession(payload.location, payload.content, payload.possession, "payload.possession")
 
 
-def _citation_signature(case: Case) -> None:
-    citing = case.entry.event.payload.citing
+def _citation_signature(event: Event) -> None:
+    citing = event.payload.citing
     if citing.startswith("pith:"):
         subjects.parse_number(citing)
     else:
         kind, _, ident = citing.partition(":")
         if subjects.normal_source_id(kind, ident) != ident:
             raise InvalidFieldError(f"{citing!r} is not in normal form", place="payload.citing")
-    if citing == case.entry.event.subject:
+    if citing == event.subject:
         raise RuleViolationError("a paper does not cite itself", place="payload.citing")
 
 
-def _replication_record(case: Case) -> None:
-    payload = case.entry.event.payload
+def _replication_record(event: Event) -> None:
+    payload = event.payload
     if payload.kind == "formal_bridge" and payload.formal is msgspec.UNSET:
         raise MissingFieldError("a formal bridge names its statement", place="payload.formal")
     if not payload.artefacts and payload.formal is msgspec.UNSET:
@@ -209,6 +247,9 @@ def _policy_set(case: Case) -> None:
             raise InvalidFieldError(
                 "not the base64 of a DER certificate", place=f"payload.timestamp_roots[{index}]"
             ) from None
+    logs = case.entry.event.payload.logs
+    if isinstance(logs, list) and len(set(logs)) < len(logs):
+        raise InvalidFieldError("a log is named twice", place="payload.logs")
 
 
 def _about_event(case: Case) -> None:
@@ -336,15 +377,50 @@ def _check_source_text(event: Event) -> None:
             raise InvalidFieldError(f"the source's text differs from payload.{part}", place=place)
 
 
+def _formed(check: Callable[[Event], None]) -> Callable[[Case], None]:
+    """Return the rule of a type of which no more is asked than its form."""
+    return lambda case: check(case.entry.event)
+
+
+_FORMS: Final[Mapping[str, tuple[Callable[[Event], None], ...]]] = {
+    "record_created": (_check_identity, _check_description),
+    "graph_snapshot": (_graph_snapshot,),
+    "alias_added": (_alias_added,),
+    "citation_signature": (_citation_signature,),
+    "replication_record": (_replication_record,),
+}
+
+
+def check_form(event: Event) -> None:
+    """Apply those rules of an event's type that need neither its position nor anything else in the log.
+
+    They are the dear ones; who has applied them in another process may say so of a `Case`.
+
+    Raises:
+        SubmissionError: the child names the rule.
+    """
+    for check in _FORMS.get(event.event_type, ()):
+        check(event)
+
+
+def has_form(event: Event) -> bool:
+    """Say whether `check_form` lets an event pass; why not is for those to say who know its place in the log."""
+    try:
+        check_form(event)
+    except Exception:
+        return False
+    return True
+
+
 RULES: Final[Mapping[str, Callable[[Case], None]]] = {
     "record_created": _record_created,
     "record_updated": _record_updated,
-    "graph_snapshot": _graph_snapshot,
-    "alias_added": _alias_added,
+    "graph_snapshot": _formed(_graph_snapshot),
+    "alias_added": _formed(_alias_added),
     "timestamp_anchor": _timestamp_anchor,
     "storage_attestation": _storage_attestation,
-    "citation_signature": _citation_signature,
-    "replication_record": _replication_record,
+    "citation_signature": _formed(_citation_signature),
+    "replication_record": _formed(_replication_record),
     "identity_evidence": _identity_evidence,
     "policy_set": _policy_set,
     "challenge": _about_event,
@@ -352,3 +428,6 @@ RULES: Final[Mapping[str, Callable[[Case], None]]] = {
     "withdrawal": _about_event,
     "moderation_decision": _about_event,
 }
+
+RULES_OF_FORMED: Final = {name: rule for name, rule in RULES.items() if name not in _FORMS or name == "record_created"}
+"""What is left to ask of an event of which `check_form` was asked."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -34,8 +33,7 @@ BUILDER_VERSION: Final = "pith-ledger-1"
 RECEIPT_VERSION: Final = "0.3"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """One Ed25519 signature and what it must be over; `place` says where in the event it stands."""
 
     place: str
@@ -56,6 +54,10 @@ class Signature:
             raise
 
 
+_CARRYING: Final = frozenset({"record_created", "record_updated", "key_registered", "key_rotated"})
+"""The types of events that carry more signatures than their signer's."""
+
+
 def signatures_of(event: Event, keys: KeyHistory, before: int = NOW) -> list[Signature]:
     """List the signatures of an event, with the keys that were registered before a position.
 
@@ -66,6 +68,8 @@ def signatures_of(event: Event, keys: KeyHistory, before: int = NOW) -> list[Sig
     found = [
         Signature("signature_b64", _signer_key(event, keys, before), EVENT_DOMAIN + event.event_id, event.signature)
     ]
+    if event.event_type not in _CARRYING:
+        return found
     match event.payload:
         case RecordCreated(pith_receipt=receipt):
             found.append(receipt_signature(receipt, keys, before))

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.appending import Appended, Clock, Outcome, Sealed, Submission, Unanchored
 from ledger.checkpoint_store import Checkpoints
@@ -32,6 +35,7 @@ from ledger.errors import (
 from ledger.events import Entry, Event
 from ledger.keys import SecretKey
 from ledger.merkle import Frontier
+from ledger.postgresql_guards import POSTGRESQL_GUARDS
 from ledger.registry import Registry
 from ledger.rows import (
     BatchTargets,
@@ -46,7 +50,10 @@ from ledger.rows import (
     head_of,
     insert_entries,
     known_events,
+    locked_head_of,
 )
+from ledger.rules import has_form
+from ledger.shared import check_taken_here
 from ledger.signatures import Signature, signatures_of, verify_signatures
 from ledger.tables import DISCLOSURES, EVENTS, GUARDS, HEAD, LogTable, key_of_id, key_of_subject
 from ledger.tree import Tree, frontier_of
@@ -58,18 +65,21 @@ _UNJUDGED: Final = "nothing of it was stored; tell whoever runs this registry, w
 _LOG: Final = logging.getLogger(__name__)
 
 
-def create_log(database: Database, registry: str) -> None:
+def create_log(database: Database, registry: str, label: str = "") -> None:
     """Create the log's tables, guards and head.
+
+    Args:
+        label: which of the registry's logs it is; the first one's is empty.
 
     Raises:
         StoreError: the database already holds a log.
     """
-    create_tables(database, LogTable.metadata, GUARDS)
+    create_tables(database, LogTable.metadata, POSTGRESQL_GUARDS if database.is_postgresql else GUARDS)
     with database.write() as connection:
         if connection.execute(select(HEAD.c.id)).first():
             raise StoreError("there is a log here already", cure="choose another PITH_DATA folder")
         empty = {"size": 0, "received_at": 0, "frontier": Frontier().to_bytes()}
-        connection.execute(insert(HEAD).values(id=1, registry_name=registry, **empty))
+        connection.execute(insert(HEAD).values(id=1, registry_name=registry, log_label=label, **empty))
 
 
 class Store:
@@ -79,30 +89,33 @@ class Store:
         self._database = database
         self._lock = threading.Lock()
         with database.read() as connection:
-            name = connection.execute(select(HEAD.c.registry_name)).scalar_one()
+            named = connection.execute(select(HEAD.c.registry_name, HEAD.c.log_label)).one()
+        name: str = named.registry_name
         self.registry_name: str = name
-        self._registry = Registry(name)
+        self.label: str = named.log_label
+        self._registry = Registry(name, self.label)
         self._registry_size = 0
         # Submissions are checked beside a running append, so they look keys up in a history of their own.
         self._known_lock = threading.Lock()
-        self._known = Registry(name)
+        self._known = Registry(name, self.label)
         self._known_size = 0
         self._known_records = KnownRecords()
         self.tree = Tree(database)
-        self.checkpoints = Checkpoints(database, name)
+        self.checkpoints = Checkpoints(database, name, self.label)
 
     # --- writing ---------------------------------------------------------------------------
 
     def verify(self, submission: Submission) -> Submission:
-        """Check signatures and disclosures, without any lock on the log.
+        """Check signatures, disclosures and what `rules.check_form` asks, without any lock on the log.
 
-        A key that is not known yet is left for `append`: it may be registered earlier in the same batch.
+        A key that is not known yet is left for `append`: it may be registered earlier in the same batch. So is an
+        event without the right form: it is refused by the first rule that it breaks, which may be another.
 
         Raises:
             SubmissionError: a signature or a disclosed text does not hold.
         """
         event = submission.event
-        check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
+        _check_disclosures(submission)
         if submission.verified:
             return submission
         try:
@@ -111,7 +124,7 @@ class Store:
             return submission
         for signature in signatures:
             signature.verify()
-        return Submission(event, submission.disclosures, verified=True)
+        return Submission(event, submission.disclosures, verified=True, formed=submission.formed or has_form(event))
 
     def append(self, submissions: Sequence[Submission], clock: Clock) -> list[Outcome]:
         """Append what is new and valid in one durable transaction.
@@ -141,7 +154,7 @@ class Store:
                 self._forget()
                 raise
         if any(isinstance(outcome, Appended) and _redacts(outcome.entry) for outcome in sealed.outcomes):
-            self._database.empty_write_ahead_log()
+            self._database.erase_deleted(DISCLOSURES)
         return sealed
 
     def _seal(
@@ -168,18 +181,42 @@ class Store:
         with self._lock:
             try:
                 with self._database.write() as connection:
-                    head = head_of(connection)
+                    head, edge = locked_head_of(connection)
                     registry = self._refresh(connection, head.size)
                     for known in known_events(connection, [entry.event for entry in entries]).values():
                         raise VerificationError("position", f"the log has this event at {known.position}", cure="")
                     targets = BatchTargets(connection, {entry.event.subject for entry in entries})
                     verify_entries(entries, registry, targets, head, workers)
                     if entries:
-                        insert_entries(connection, entries, [], head)
+                        insert_entries(connection, entries, [], head, edge)
                         self._registry_size = head.size + len(entries)
             except BaseException:
                 self._forget()
                 raise
+
+    def copy_shared(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """Append key and policy events of the registry's first log, each received when that log received it.
+
+        Where this log has received something later already, that time counts. One outcome for each, in order; what
+        is here already stays where it is.
+
+        Args:
+            entries: of the first log's stream, in its order, none left out since the last that is here.
+
+        Raises:
+            StoreError: the database failed; none is kept.
+        """
+        outcomes: list[Outcome] = []
+        with self._lock:
+            try:
+                with self._database.write() as connection:
+                    for received_at, group in groupby(entries, key=attrgetter("received_at")):
+                        submissions = [Submission(entry.event) for entry in group]
+                        self._append(connection, submissions, _always(received_at), outcomes, is_copy=True)
+            except BaseException:
+                self._forget()
+                raise
+        return outcomes
 
     def _forget(self) -> None:
         """Go back to what is surely committed: what was folded in from a batch may have been rolled back."""
@@ -193,10 +230,16 @@ class Store:
             yield BatchTargets(connection, {entry.event.subject for entry in entries}, entries)
 
     def _append(
-        self, connection: Connection, submissions: Sequence[Submission], clock: Clock, outcomes: list[Outcome]
+        self,
+        connection: Connection,
+        submissions: Sequence[Submission],
+        clock: Clock,
+        outcomes: list[Outcome],
+        *,
+        is_copy: bool = False,
     ) -> Frontier | None:
         """Append within a transaction and add the outcomes; return the grown tree's edge, None if nothing is new."""
-        head = head_of(connection)
+        head, edge = locked_head_of(connection)
         registry = self._refresh(connection, head.size)
         known = known_events(connection, [submission.event for submission in submissions])
         targets = BatchTargets(
@@ -216,13 +259,17 @@ class Store:
                 continue
             entry = Entry(head.size + len(new), received_at, event)
             try:
+                if not is_copy:
+                    check_taken_here(event, self._registry)
                 if not submission.verified:
-                    check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
+                    _check_disclosures(submission)
                     verify_signatures(event, registry.keys)
-                check(entry, registry, targets)
+                check(entry, registry, targets, formed=submission.formed)
             except SubmissionError as error:
                 outcomes.append(error)
                 continue
+            except SQLAlchemyError:
+                raise  # the transaction is spoiled, and no event to blame
             except Exception as error:
                 # Nobody else's event in this batch must suffer from it.
                 _LOG.exception("%s cannot be judged", event.id_text)
@@ -233,10 +280,11 @@ class Store:
             registry.add(entry)
             targets.add(entry)
             outcomes.append(Appended(entry, created=True))
-            disclosed += disclosure_rows(entry, submission.disclosures)
+            if submission.disclosures:
+                disclosed += disclosure_rows(entry, submission.disclosures)
         if not new:
             return None
-        frontier = insert_entries(connection, new, disclosed, head)
+        frontier = insert_entries(connection, new, disclosed, head, edge)
         _redact(connection, new)
         self._registry_size = head.size + len(new)
         return frontier
@@ -245,7 +293,7 @@ class Store:
         event = submission.event
         try:
             if not submission.verified:
-                check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
+                _check_disclosures(submission)
                 verify_signatures(event, registry.keys)
         except SubmissionError as error:
             return error
@@ -280,6 +328,8 @@ class Store:
 
     def _refresh(self, connection: Connection, size: int) -> Registry:
         """Fold in what the registry's stream has gained up to a size since the last look, from any process."""
+        if size < self._registry_size:
+            raise LogCorruptedError(f"the log has {size} entries, and had {self._registry_size}")
         if size > self._registry_size:
             for entry in entries_of_subject(connection, self._registry.subject, self._registry_size, size):
                 self._registry.add(entry)
@@ -370,13 +420,13 @@ class Store:
         with self._database.read() as connection:
             check_unique(connection)
 
-    def of_subjects(self, subjects: Iterable[str], before: int) -> dict[str, list[Entry]]:
-        """Return the entries below a position about each of some subjects, in order of position."""
+    def of_subjects(self, subjects: Iterable[str], before: int, start: int = 0) -> dict[str, list[Entry]]:
+        """Return the entries from one position up to another about each of some subjects, in order of position."""
         found: dict[str, list[Entry]] = {subject: [] for subject in subjects}
         with self._database.read() as connection:
             keys = [key_of_subject(subject) for subject in found]
             for at in range(0, len(keys), READ_ROWS):
-                for entry in entries_of_keys(connection, keys[at : at + READ_ROWS], 0, before):
+                for entry in entries_of_keys(connection, keys[at : at + READ_ROWS], start, before):
                     if entry.event.subject in found:
                         found[entry.event.subject].append(entry)
         return found
@@ -426,6 +476,17 @@ class Store:
             for row in connection.execute(statement):
                 found.setdefault(row.position, {})[row.path] = Disclosure(row.salt, row.text)
         return found
+
+
+def _always(time: int) -> Clock:
+    """Return a clock that stands still."""
+    return lambda: time
+
+
+def _check_disclosures(submission: Submission) -> None:
+    if submission.disclosures:
+        event = submission.event
+        check_disclosures(event.event_type, event.value["payload"], submission.disclosures)
 
 
 def _redacts(entry: Entry) -> bool:

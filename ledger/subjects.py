@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -16,6 +17,9 @@ from ledger.errors import InvalidFieldError
 
 NUMBER: Final = r"pith:[0-9]{4}:[A-Z2-7]{26}"
 REGISTRY_NAME: Final = r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?"
+LOG_LABEL: Final = "[a-z0-9](?:[a-z0-9.-]{0,29}[a-z0-9])?"
+"""How the logs beside a registry's first one are called, such as `2027` or `elsevier`."""
+
 SHORT_LENGTHS: Final = (8, 12, 16)
 
 _NUMBER = re.compile(NUMBER)
@@ -57,6 +61,7 @@ def parse_number(text: str) -> tuple[int, str]:
     return int(text[5:9]), text[10:]
 
 
+@lru_cache(maxsize=64)
 def registry_subject(name: str) -> str:
     """Return the subject of a registry's own stream (its keys, policy and checkpoint anchors)."""
     subject = f"pith:registry:{name}"

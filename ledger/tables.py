@@ -8,15 +8,46 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
 TILE_BYTES: Final = 510 * 32
 """What is stored of a full tile: its 256 hashes and the nodes above them, but for the topmost."""
 
 Key64 = BigInteger().with_variant(Integer, "sqlite")
+
+
+class AnyText(TypeDecorator[str]):
+    """Text with whatever characters it has: PostgreSQL's own has no U+0000, so there it is kept as UTF-8 bytes."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(LargeBinary() if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
+        return value.encode() if value is not None and dialect.name == "postgresql" else value
+
+    def process_result_value(self, value: str | bytes | None, dialect: Dialect) -> str | None:
+        return value.decode() if isinstance(value, bytes) else value
 
 
 class LogTable(SQLModel):
@@ -39,12 +70,16 @@ class EventRow(LogTable, table=True):
 
 
 class HeadRow(LogTable, table=True):
-    """The one row that gives out positions: `size` is the next one; `frontier` is the Merkle tree's right edge."""
+    """The one row that gives out positions: `size` is the next one; `frontier` is the Merkle tree's right edge.
+
+    `log_label` says which of the registry's logs this is; the first one's is empty.
+    """
 
     __tablename__ = "log_head"
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     registry_name: str = Field(max_length=63)
+    log_label: str = Field(default="", max_length=31, sa_column_kwargs={"server_default": ""})
     size: int = Field(sa_column=Column(Key64, nullable=False))
     received_at: int = Field(sa_column=Column(Key64, nullable=False))
     frontier: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -80,8 +115,8 @@ class CosignatureRow(LogTable, table=True):
     __tablename__ = "cosignatures"
 
     size: int = Field(sa_column=Column(Key64, primary_key=True, autoincrement=False))
-    verifier: str = Field(max_length=400, primary_key=True)
-    line: str = Field(max_length=800)
+    verifier: str = Field(sa_column=Column(String(400).with_variant(Text(), "postgresql"), primary_key=True))
+    line: str = Field(sa_column=Column(String(800).with_variant(Text(), "postgresql"), nullable=False))
 
 
 class PublicationRow(LogTable, table=True):
@@ -98,11 +133,11 @@ class DisclosureRow(LogTable, table=True):
     __tablename__ = "disclosures"
     __table_args__ = (UniqueConstraint("position", "path"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(sa_column=Column(Key64, Identity(), primary_key=True))
     position: int = Field(sa_column=Column(Key64, nullable=False))
     path: str = Field(max_length=40)
     salt: str = Field(max_length=43)
-    text: str
+    text: str = Field(sa_column=Column(AnyText, nullable=False))
 
 
 def table_of(row: type[SQLModel]) -> Table:
@@ -151,7 +186,7 @@ _EVENTS_AND_HEAD: Final = (
     """
     CREATE TRIGGER IF NOT EXISTS log_head_update BEFORE UPDATE ON log_head
     WHEN NEW.size < OLD.size OR NEW.received_at < OLD.received_at
-      OR NEW.registry_name <> OLD.registry_name OR NEW.id <> OLD.id
+      OR NEW.registry_name <> OLD.registry_name OR NEW.log_label <> OLD.log_label OR NEW.id <> OLD.id
       OR (NEW.size = OLD.size AND NEW.frontier <> OLD.frontier)
     BEGIN SELECT RAISE(ABORT, 'the head of the log only grows'); END
     """,
@@ -204,4 +239,4 @@ GUARDS: Final = (
     *_append_only("cosignatures", "size = NEW.size AND verifier = NEW.verifier"),
     *_append_only("publications", "size >= NEW.size"),
 )
-"""SQLite's triggers on the log; PostgreSQL keeps the same law by grants and triggers of its own."""
+"""SQLite's triggers on the log; PostgreSQL keeps the same law by those of `postgresql_guards`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=1_024)
 def instant(received_at: int) -> str:
     """Write microseconds since 1970 as the public documents do: `2026-05-26T02:04:46.737796+00:00`."""
     return (_EPOCH + timedelta(microseconds=received_at)).isoformat(timespec="microseconds")

@@ -6,11 +6,11 @@ hashes next to nothing. The head row carries the frontier, which is all that gro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, func, insert, select, update
 
 from ledger.database import Database
 from ledger.errors import LogCorruptedError, NotFoundError, UsageError
@@ -36,6 +36,15 @@ _WIDEN: Final = (
     .where(TILES.c.level == bindparam("tile"), TILES.c.number == bindparam("at"))
     .values(nodes=bindparam("wider"))
 )
+_LENGTHEN: Final = (
+    update(TILES)
+    .where(
+        TILES.c.level == bindparam("tile"),
+        TILES.c.number == bindparam("at"),
+        func.length(TILES.c.nodes) == bindparam("kept"),
+    )
+    .values(nodes=TILES.c.nodes.op("||")(bindparam("more", type_=LargeBinary)))
+)
 _LEAVES: Final = (
     select(EVENTS.c.received_at, EVENTS.c.event)
     .where(EVENTS.c.position >= bindparam("start"), EVENTS.c.position < bindparam("stop"))
@@ -51,26 +60,26 @@ def frontier_of(connection: Connection) -> Frontier:
     return Frontier.from_bytes(connection.execute(_FRONTIER).scalar_one())
 
 
-def grow(connection: Connection, leaves: Sequence[bytes]) -> Frontier:
+def grow(connection: Connection, leaves: Sequence[bytes], frontier: Frontier | None = None) -> Frontier:
     """Take leaf hashes into the tree within the caller's transaction; return the new frontier.
+
+    Args:
+        frontier: the head row's, if it was read in this transaction already; it grows along.
 
     Raises:
         LogCorruptedError: the stored tiles do not go as far as the head.
     """
-    frontier = frontier_of(connection)
+    if frontier is None:
+        frontier = frontier_of(connection)
     grown = frontier.extend(leaves)
     for tile_level in range(-(-len(grown) // HEIGHT)):
         rows = grown[tile_level * HEIGHT : (tile_level + 1) * HEIGHT]
         first, end = rows[0].first, rows[0].first + len(rows[0].hashes)
         number, offset = divmod(first, WIDTH)
-        kept = stored_nodes(connection, tile_level, number) if offset else b""
-        if len(kept) != kept_bytes(offset):
-            raise LogCorruptedError(f"tile {number} of level {tile_level} has {len(kept)} bytes at width {offset}")
         if offset:
             stop = min(end, (number + 1) * WIDTH)
-            wider = kept + _in_order(rows, first, stop)
-            connection.execute(_WIDEN, {"tile": tile_level, "at": number, "wider": wider})
-            number, first = number + 1, stop
+            _widen(connection, tile_level, number, offset, _in_order(rows, first, stop))
+            first = stop
         new = [
             {"level": tile_level, "number": at // WIDTH, "nodes": _in_order(rows, at, min(end, at + WIDTH))}
             for at in range(first, end, WIDTH)
@@ -78,6 +87,18 @@ def grow(connection: Connection, leaves: Sequence[bytes]) -> Frontier:
         if new:
             connection.execute(insert(TILES), new)
     return frontier
+
+
+def _widen(connection: Connection, level: int, number: int, width: int, more: bytes) -> None:
+    at, kept = {"tile": level, "at": number}, kept_bytes(width)
+    # There the tile need not come here and go back; SQLite would make text of it.
+    is_there = connection.dialect.name == "postgresql"
+    if is_there and connection.execute(_LENGTHEN, {**at, "kept": kept, "more": more}).rowcount == 1:
+        return
+    found = stored_nodes(connection, level, number)
+    if len(found) != kept:
+        raise LogCorruptedError(f"tile {number} of level {level} has {len(found)} bytes at width {width}")
+    connection.execute(_WIDEN, {**at, "wider": found + more})
 
 
 def _in_order(rows: Sequence[Row], start: int, stop: int) -> bytes:
@@ -143,11 +164,43 @@ def hashes_of(nodes: bytes) -> list[bytes]:
     return [nodes[place : place + HASH_BYTES] for place in _HASHES if place < len(nodes)]
 
 
-def node_reader(connection: Connection) -> NodeReader:
-    """Return a source of perfect nodes within one view of the database; it reads each tile once."""
-    read: dict[tuple[int, int], bytes] = {}
+def tiles_above(positions: Iterable[int], size: int) -> dict[int, set[int]]:
+    """Return which tiles stand above some leaves of the tree of `size`, by level."""
+    found: dict[int, set[int]] = {}
+    at, last = set(positions), size - 1
+    while at and (last := last >> HEIGHT) >= 0:
+        at = {position >> HEIGHT for position in at}
+        found[len(found)] = at
+        if last == 0:
+            break
+    return found
+
+
+def _stored_tiles(connection: Connection, wanted: Mapping[int, set[int]]) -> dict[tuple[int, int], bytes]:
+    """Read tiles in one statement: each costs more than the bytes in it."""
+    # Their numbers are integers, and nobody's words.
+    each = [f"(level = {level} AND number IN ({','.join(map(str, found))}))" for level, found in wanted.items()]
+    statement = f"SELECT level, number, nodes FROM {TILES.name} WHERE {' OR '.join(each)}"  # noqa: S608
+    return {(level, number): nodes for level, number, nodes in connection.exec_driver_sql(statement)}
+
+
+def node_reader(
+    connection: Connection,
+    wanted: Mapping[int, set[int]] | None = None,
+    known: Mapping[tuple[int, int], bytes] | None = None,
+) -> NodeReader:
+    """Return a source of perfect nodes within one view of the database; it reads each tile once.
+
+    Args:
+        wanted: tiles to read together before they are asked for, by level.
+        known: nodes that need not be read, by (level, index).
+    """
+    read = _stored_tiles(connection, wanted) if wanted else {}
+    edge = known or {}
 
     def node(level: int, index: int) -> bytes:
+        if found := edge.get((level, index)):
+            return found
         tile_level, inside = divmod(level, HEIGHT)
         number, at = divmod(index, WIDTH >> inside)
         nodes = read.get((tile_level, number))
@@ -185,7 +238,7 @@ class Tree:
         Raises:
             UsageError: the tree of this size has no such leaf, or the log not this size.
         """
-        with self._within(size) as node:
+        with self._within(size, position) as node:
             return inclusion_proof(position, size, node)
 
     def consistency_proof(self, old: int, new: int) -> list[bytes]:
@@ -194,15 +247,18 @@ class Tree:
         Raises:
             UsageError: the new size is smaller, or beyond the log.
         """
-        with self._within(new) as node:
+        with self._within(new, max(0, old - 1)) as node:
             return consistency_proof(old, new, node)
 
     @contextmanager
-    def _within(self, size: int) -> Iterator[NodeReader]:
+    def _within(self, size: int, *positions: int) -> Iterator[NodeReader]:
         with self._database.read() as connection:
-            if size > (have := frontier_of(connection).size):
-                raise UsageError(f"the log has {have} entries, not {size}")
-            yield node_reader(connection)
+            frontier = frontier_of(connection)
+            if size > frontier.size:
+                raise UsageError(f"the log has {frontier.size} entries, not {size}")
+            # The head row has the right edge of the tree as it is: only what stands above the leaves is to be read.
+            above = tiles_above((position for position in positions if 0 <= position < size), size)
+            yield node_reader(connection, above, frontier.nodes() if size == frontier.size else None)
 
     def tile(self, tile: Tile, size: int) -> bytes:
         """Return the bytes of a tile or entry bundle of the tree of `size` leaves.

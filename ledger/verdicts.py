@@ -15,7 +15,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from ledger import subjects
 from ledger.errors import (
     ClockSkewError,
     ForeignRegistryError,
@@ -30,7 +29,7 @@ from ledger.key_rules import check_key_event
 from ledger.keyring import NOW, Registration, microseconds
 from ledger.keys import Role
 from ledger.registry import Registry
-from ledger.rules import RULES, Case, Targets
+from ledger.rules import RULES, RULES_OF_FORMED, Case, Targets
 
 Status = Literal["counted", "held", "rejected", "redacted", "withdrawn", "revoked", "refused"]
 
@@ -61,6 +60,11 @@ def verdict(entry: Entry, registry: Registry, targets: Targets, before: int = NO
         check(entry, registry, targets)
     except SubmissionError as error:
         return Verdict("refused", str(error), error)
+    return fate(entry, registry, targets, before)
+
+
+def fate(entry: Entry, registry: Registry, targets: Targets, before: int = NOW) -> Verdict:
+    """Say what became, before a position, of an entry that was fit to be appended."""
     event = entry.event
     # A key's revocation of itself stands, though its own signature is the first thing it voids.
     if event.event_type != "key_revoked" and not _stands(entry, registry, before):
@@ -81,8 +85,11 @@ def verdict(entry: Entry, registry: Registry, targets: Targets, before: int = NO
     return _held(entry, registry, before)
 
 
-def check(entry: Entry, registry: Registry, targets: Targets) -> None:
+def check(entry: Entry, registry: Registry, targets: Targets, *, formed: bool = False) -> None:
     """Refuse what can never count at this position of this log.
+
+    Args:
+        formed: `rules.check_form` was asked about the event already, and refused nothing.
 
     Raises:
         SubmissionError: the child names the rule.
@@ -102,7 +109,7 @@ def check(entry: Entry, registry: Registry, targets: Targets) -> None:
         return
     key = signer_key(entry, registry)
     record: Entry | None = None
-    if subjects.is_number(event.subject):
+    if not event.subject.startswith("pith:registry:"):
         record = targets.record(event.subject)
         if event.event_type == "record_created":
             if record is not None and record.position < entry.position:
@@ -111,8 +118,8 @@ def check(entry: Entry, registry: Registry, targets: Targets) -> None:
             raise RecordMissingError(f"{event.subject} has no record here", place="subject_pith_number")
     elif event.subject != registry.subject:
         raise ForeignRegistryError(f"{event.subject} is not this registry's stream", place="subject_pith_number")
-    if rule := RULES.get(event.event_type):
-        rule(Case(entry, key, record, registry, targets))
+    if rule := (RULES_OF_FORMED if formed else RULES).get(event.event_type):
+        rule(Case(entry, key, record, registry, targets, formed))
 
 
 _ROLES: Final[Mapping[str, tuple[Role, ...]]] = {

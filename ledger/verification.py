@@ -71,19 +71,6 @@ def verify_entries(
     return head
 
 
-def verify_signers(entries: Sequence[Entry], registry: Registry, workers: Executor | None = None) -> None:
-    """Check every signature of entries in order of position, and no other rule; take them into the registry.
-
-    Raises:
-        VerificationError: step `key validity` (a key that nobody registered before) or `signature`.
-    """
-    signatures: list[tuple[Entry, Signature]] = []
-    for entry in entries:
-        signatures += _signatures(entry, registry)
-        registry.add(entry)
-    _verify_all(signatures, workers)
-
-
 def _signatures(entry: Entry, registry: Registry) -> list[tuple[Entry, Signature]]:
     try:
         return [(entry, signature) for signature in signatures_of(entry.event, registry.keys, entry.position)]

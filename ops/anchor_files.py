@@ -76,7 +76,7 @@ and that these files are what the log says, `pith verify` tells of the whole exp
 def anchor_files(store: Store, size: int) -> Files:
     """Yield every outside proof among the first entries of a log, and what it is of, as files."""
     stream = store.of_registry(0, size)
-    registry = Registry(store.registry_name)
+    registry = Registry(store.registry_name, store.label)
     for entry in stream:
         registry.add(entry)
     some = False

@@ -7,19 +7,25 @@ checkpoints over the tree, and the projections. The first check that fails ends 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ledger.database import Database, open_read_only
-from ledger.errors import UsageError, VerificationError
+from sqlalchemy import Connection
+
+from ledger.database import Database
+from ledger.errors import VerificationError
 from ledger.store import Store
 from ledger.tables import GUARDS, LogTable
 from ops.audit_checkpoints import Checkpoints, check_checkpoints, count_checkpoints
 from ops.audit_database import check_database, made_by
 from ops.audit_log import Entries, check_edge, check_entries, check_head, check_tree, count_entries
+from ops.audit_postgresql import Schema, check_postgresql, made_now
 from ops.audit_projections import Projected, check_projections, copied
 from ops.audit_steps import Bar, checking, silent
 from ops.audit_storage import Challenges, check_challenges
+from ops.databases import open_log_to_audit
+from ops.replaying.engines import Here
+from ops.replaying.places import Place, place_of_log
+from ops.replaying.replay import Crew
 from ops.settings import Settings
 
 
@@ -27,11 +33,10 @@ from ops.settings import Settings
 class Audit:
     """An audit on its way: how it is watched, and the sentences about what was found to hold.
 
-    `say` is given each sentence, `bar` shows the progress of a long check; `workers` is the number of threads
-    that check signatures.
+    `say` is given each sentence, `bar` shows the progress of a long check; `crew` goes over the entries.
     """
 
-    workers: int = 1
+    crew: Crew = field(default_factory=lambda: Crew(workers=1))
     bar: Bar = silent
     say: Callable[[str], None] = lambda _: None
     checks: list[str] = field(default_factory=list)
@@ -60,15 +65,11 @@ def audit_home(
 
     Raises:
         VerificationError: the first check that failed, with its step, its place and what to do.
-        UsageError: there is no ledger.
+        UsageError: there is no ledger, or one whose tables are of another release.
     """
-    if not settings.ledger_path.exists():
-        raise UsageError(
-            f"there is no ledger in {settings.data}", cure="make one with `pith init NAME`, or set PITH_DATA"
-        )
-    ledger = open_read_only(settings.ledger_path)
+    ledger = open_log_to_audit(settings)
     try:
-        log = audit_log(ledger, now, audit, root)
+        log = audit_log(ledger, now, audit, root, settings.database_url, place_of_log(settings))
         if not settings.projections_path.exists():
             audit.holds("open: there are no projections yet; the first command that reads makes them")
             return log, None
@@ -79,17 +80,23 @@ def audit_home(
         ledger.close()
 
 
-def audit_log(database: Database, now: int, audit: Audit, root: str | None = None) -> AuditedLog:
-    """Audit a log in one state of its database; raises as `audit_home` does."""
-    with checking("database", "ledger.db"), database.read() as connection:
-        tables = LogTable.metadata.sorted_tables
-        check_database(connection, made_by(LogTable.metadata, GUARDS), tables)
-        audit.holds(
-            f"database: every page is whole, {len(tables)} tables and {len(GUARDS)} guards are as they were made"
-        )
+def audit_log(
+    database: Database, now: int, audit: Audit, root: str | None = None, url: str = "", place: Place | None = None
+) -> AuditedLog:
+    """Audit a log in one state of its database; raises as `audit_home` does.
+
+    Args:
+        url: of PostgreSQL, where the database is one of its schemas.
+        place: where workers find the same database; None leaves all of it to this process.
+    """
+    made = made_now(url) if database.schema else None
+    with checking("database", database.schema or "ledger.db"), database.read() as connection:
+        for sentence in _check_database(connection, database.schema, made):
+            audit.holds(sentence)
         size = count_entries(connection)
-        with audit.bar("entries", size) as advance, ThreadPoolExecutor(audit.workers) as threads:
-            entries = check_entries(connection, size, threads if audit.workers > 1 else None, advance)
+        engine = audit.crew.at(place, database, size) if place else Here(database)
+        with audit.bar("entries", size) as advance:
+            entries = check_entries(connection, size, engine, advance)
         if root not in (None, entries.begins_with):
             raise VerificationError("root", f"the log begins with {entries.begins_with}", place="position 0")
         for sentence in _of_entries(entries, root):
@@ -105,6 +112,14 @@ def audit_log(database: Database, now: int, audit: Audit, root: str | None = Non
         for sentence in _of_checkpoints(checkpoints, size) + _of_challenges(check_challenges(connection, size)):
             audit.holds(sentence)
     return AuditedLog(entries, checkpoints)
+
+
+def _check_database(connection: Connection, schema: str, made: Schema | None) -> list[str]:
+    if schema:
+        return check_postgresql(connection, schema, made)
+    tables = LogTable.metadata.sorted_tables
+    check_database(connection, made_by(LogTable.metadata, GUARDS), tables)
+    return [f"database: every page is whole, {len(tables)} tables and {len(GUARDS)} guards are as they were made"]
 
 
 def audit_projections(database: Database, store: Store, audit: Audit) -> Projected:

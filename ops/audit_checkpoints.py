@@ -17,7 +17,6 @@ from ledger.checkpoints import Opened
 from ledger.errors import VerificationError
 from ledger.events import leaf_data
 from ledger.keys import key_id
-from ledger.log_keys import open_log_checkpoint
 from ledger.merkle import Frontier, leaf_hash, tree_root
 from ledger.registry import Registry
 from ledger.rows import entries_of_subject
@@ -86,7 +85,7 @@ def check_checkpoints(connection: Connection, entries: Entries, now: int, advanc
 
 def _opened(row: Row[Any], root: bytes, received_at: int, registry: Registry) -> Opened:
     # Who may sign is decided by what stood before: a key revoked since for an earlier time has signed all the same.
-    opened = open_log_checkpoint(row.note, registry.name, registry.keys, known_at=received_at, before=row.size)
+    opened = registry.open_checkpoint(row.note, known_at=received_at, before=row.size)
     stated = opened.checkpoint
     if stated.size != row.size:
         raise VerificationError("checkpoints", f"its note states {stated.size} entries")

@@ -17,6 +17,7 @@ from sqlalchemy import type_coerce as as_type
 
 from ledger.database import create_tables, open_sqlite
 from ledger.errors import VerificationError
+from ops.migrations.lines import VERSIONS
 
 STEP: Final = "database"
 
@@ -26,11 +27,12 @@ Schema = dict[tuple[str, str], tuple[str, str | None]]
 
 @cache
 def made_by(metadata: MetaData, statements: tuple[str, ...]) -> Schema:
-    """Return the schema of a new database, made as this version makes it."""
+    """Return the schema of a new database, made as this version makes it, with the note of its tables' version."""
     with TemporaryDirectory(prefix="pith-audit-") as folder:
         database = open_sqlite(Path(folder) / "new.db", durable=False)
         try:
             create_tables(database, metadata, statements)
+            create_tables(database, VERSIONS.metadata)
             with database.read() as connection:
                 return _schema(connection)
         finally:
@@ -59,7 +61,11 @@ def _schema(connection: Connection) -> Schema:
 
 
 def _check_schema(found: Schema, expected: Schema) -> None:
+    # What release 0.1 made has no note of its version.
+    is_noted = any(table == VERSIONS.name for table, _ in found.values())
     for kind, name in sorted(found.keys() | expected.keys()):
+        if not is_noted and expected.get((kind, name), ("",))[0] == VERSIONS.name:
+            continue
         if (kind, name) not in found:
             raise VerificationError(STEP, f"the {kind} {name} is missing", place="sqlite_master")
         if (kind, name) not in expected:

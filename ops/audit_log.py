@@ -6,23 +6,26 @@ the log says of itself is used before it is recomputed: not its head, not its na
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from ledger.commitments import Disclosure, check_disclosures
 from ledger.errors import VerificationError
-from ledger.events import Entry
-from ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from ledger.joined import Joined
+from ledger.merkle import EMPTY_ROOT, Frontier
+from ledger.proofs.sparse import SparseTargets
+from ledger.ranges import known_below, ranges
 from ledger.registry import Registry
-from ledger.rows import BatchTargets, check_unique, checked_entry_of
-from ledger.tables import DISCLOSURES, EVENTS, HEAD, TILES, key_of_id
+from ledger.rows import check_unique, checked_entry_of, entries_of_subject
+from ledger.tables import EVENTS, HEAD, TILES
 from ledger.tree_check import check_growth, check_no_more_tiles
-from ledger.verification import Head, verify_entries
 from ops.audit_steps import Advance, checking
+from ops.audit_texts import check_no_more_texts
+from ops.replaying.engines import Engine
+from ops.replaying.work import Job
 
 PAGE: Final = 1_000
 _STREAM: Final = "pith:registry:"
@@ -44,35 +47,42 @@ class Entries:
         return self.frontier.size
 
 
-def check_entries(connection: Connection, size: int, workers: Executor | None, advance: Advance) -> Entries:
+def check_entries(connection: Connection, size: int, engine: Engine, advance: Advance) -> Entries:
     """Check every entry as on its first day, and the private texts beside it.
 
     Args:
         size: how many entries there are, as `count_entries` gives it.
-        workers: check signatures beside the caller's thread.
+        engine: goes over ranges of them, on this connection's database.
 
     Raises:
         VerificationError: step `entries` (not canonical, look-up columns that do not belong to it),
-            `position`, `time`, `key validity`, `rule`, `signature` or `texts`, at the position that failed.
+            `position`, `time`, `key validity`, `rule`, `signature` or `texts`, at the first position that failed.
     """
     with checking("entries", "events"):
         check_unique(connection)
     with checking("entries", "position 0"):
-        first = _page(connection, 0, 1)[0].event
+        first = checked_entry_of(connection.execute(select(EVENTS).where(EVENTS.c.position == 0)).one()).event
         if not first.subject.startswith(_STREAM):
             raise VerificationError("entries", "the log does not begin with a registry's own key")
-    registry, head, frontier, texts = Registry(first.subject.removeprefix(_STREAM)), Head(0, 0), Frontier(), 0
-    for start in range(0, size, PAGE):
-        stop = min(start + PAGE, size)
-        with checking("entries", f"positions {start} to {stop - 1}"):
-            page = _page(connection, start, stop)
-            targets = BatchTargets(connection, {entry.event.subject for entry in page}, page)
-            head = verify_entries(page, registry, targets, head, workers)
-            frontier.extend(leaf_hash(entry.leaf()) for entry in page)
-            texts += _check_texts(connection, page)
-        advance(len(page))
-    _check_no_more_texts(connection, size)
-    return Entries(registry, first.id_text, frontier, head.received_at, texts)
+    # What this says is held by every checkpoint's origin, and by each record that was made for one log alone.
+    label = connection.execute(select(HEAD.c.log_label).limit(1)).scalar() or ""
+    registry = Registry(first.subject.removeprefix(_STREAM), label)
+    with checking("entries", "events"):
+        stream = entries_of_subject(connection, registry.subject, 0, size)
+        facts = known_below(stream, size, registry, SparseTargets())
+        name = registry.name, registry.label
+        job = Job(secrets.token_hex(8), name, "all", size, facts, (size,), texts=True)
+        joined, texts = Joined(job.sizes), 0
+        for done in engine.run(job, ranges(size)):
+            within = done.verified.range
+            with checking("entries", f"positions {within.start} to {within.stop - 1}"):
+                joined.add(done.verified)
+            texts += done.texts
+            advance(within.stop - within.start)
+        if facts < size:
+            raise VerificationError("rule", "no log may hold this entry", place=f"position {facts}")
+    check_no_more_texts(connection, size)
+    return Entries(registry, first.id_text, joined.frontier(size), joined.received_at, texts)
 
 
 def count_entries(connection: Connection) -> int:
@@ -138,53 +148,6 @@ def check_tree(connection: Connection, entries: Entries, advance: Advance) -> in
         check_growth(connection, 0, EMPTY_ROOT, entries.size, entries.frontier.root(), advance)
         check_no_more_tiles(connection, entries.size)
         return int(connection.execute(select(func.count()).select_from(TILES)).scalar_one())
-
-
-def _page(connection: Connection, start: int, stop: int) -> list[Entry]:
-    rows = select(EVENTS).where(EVENTS.c.position >= start, EVENTS.c.position < stop).order_by(EVENTS.c.position)
-    return [checked_entry_of(row) for row in connection.execute(rows)]
-
-
-# --- private texts -------------------------------------------------------------------------
-
-
-def _check_texts(connection: Connection, page: list[Entry]) -> int:
-    """Check the texts of a page of entries against their commitments; return how many there are."""
-    start, stop = page[0].position, page[-1].position + 1
-    rows = select(DISCLOSURES).where(DISCLOSURES.c.position >= start, DISCLOSURES.c.position < stop)
-    count = 0
-    for row in connection.execute(rows.order_by(DISCLOSURES.c.position, DISCLOSURES.c.path)):
-        event = page[row.position - start].event
-        with checking("texts", f"position {row.position}"):
-            check_disclosures(event.event_type, event.value["payload"], {row.path: Disclosure(row.salt, row.text)})
-        count += 1
-    for entry in page:
-        if entry.event.event_type == "moderation_decision" and entry.event.payload.decision == "redacted":
-            _check_redacted(connection, entry)
-    return count
-
-
-def _check_redacted(connection: Connection, decision: Entry) -> None:
-    event_id = bytes.fromhex(decision.event.target[7:])
-    redacted = (EVENTS.c.event_key == key_of_id(event_id)) & (EVENTS.c.event_id == event_id)
-    left = select(DISCLOSURES.c.position, DISCLOSURES.c.path).join(EVENTS, EVENTS.c.position == DISCLOSURES.c.position)
-    if found := connection.execute(left.where(redacted).limit(1)).first():
-        raise VerificationError(
-            "texts",
-            f"a text is left though position {decision.position} redacted it",
-            place=f"position {found.position}, disclosures.{found.path}",
-            cure="delete this row of `disclosures`, and see how it came back",
-        )
-
-
-def _check_no_more_texts(connection: Connection, size: int) -> None:
-    outside = (DISCLOSURES.c.position < 0) | (DISCLOSURES.c.position >= size)
-    if found := connection.execute(select(DISCLOSURES.c.position, DISCLOSURES.c.path).where(outside).limit(1)).first():
-        raise VerificationError(
-            "texts",
-            "a text belongs to no entry",
-            place=f"position {found.position}, disclosures.{found.path}",
-        )
 
 
 def _shown(value: object) -> str:

@@ -23,10 +23,11 @@ from ledger.errors import LedgerError, VerificationError
 from ledger.store import Store
 from ops.audit_database import check_database, made_by
 from ops.audit_steps import PROJECTIONS_CURE, Advance, checking
-from projections.projectors import PROJECTORS
-from projections.rebuild import content, content_columns, state_digest
-from projections.runner import CURSORS, LOG, Runner, create_projections
+from projections.projectors import PROJECTORS, columns_of
+from projections.rebuild import content, fill, state_digest
+from projections.runner import LOG, create_projections, root_of
 from projections.tables import SEARCH_INDEX, ProjectionTable
+from projections.writing import CURSORS
 
 STEP: Final = "projections"
 SHOWN: Final = 60
@@ -99,7 +100,7 @@ def check_projections(database: Database, store: Store, advance: Advance) -> Pro
             folded = open_sqlite(Path(folder) / "folded.db", durable=False)
             try:
                 create_projections(folded)
-                Runner(store, folded).run(dict.fromkeys(PROJECTORS, 1), 0, cursor, advance, as_of=cursor)
+                fill(store, folded, dict.fromkeys(PROJECTORS, 1), cursor, advance)
                 with database.read() as found, folded.read() as expected:
                     _check_configuration(found, expected)
                     rows = sum(_compare(found, generations[name], expected, name) for name in PROJECTORS)
@@ -135,7 +136,7 @@ def _check_cursors(connection: Connection, store: Store) -> tuple[dict[str, int]
 
 def _check_log(connection: Connection, store: Store) -> None:
     rows = connection.execute(select(LOG)).all()
-    root = store.entry(0).event.event_id
+    root = root_of(store)
     if [(row.id, row.root) for row in rows] != [(1, root)]:
         stated = ", ".join(row.root.hex() for row in rows) or "nothing"
         raise VerificationError(
@@ -203,7 +204,7 @@ def _difference(table: Table, found: Row[Any] | None, expected: Row[Any] | None)
     place = f"{table.name}, suffix {found[0]}"
     if expected is None or found[0] < expected[0]:
         return VerificationError(STEP, "the row follows from nothing in the log", place=place)
-    for column, one, other in zip(content_columns(table), found, expected, strict=True):
+    for column, one, other in zip(columns_of(table), found, expected, strict=True):
         if one != other:
             return VerificationError(STEP, f"{column} {_unlike(one, other)}", place=place)
     raise AssertionError("equal rows differ in no column")

@@ -76,6 +76,12 @@ def remember(home: Home, signed: SignedCheckpoint) -> None:
             write_whole(home.settings.signed_path, signed.note)
 
 
+def noted(home: Home) -> int:
+    """Return how many entries the checkpoint covers that was written down here; 0 where none was."""
+    path = home.settings.signed_path
+    return checkpoints.parse(notes.parse(read_note(path)).text).size if path.exists() else 0
+
+
 def newest(home: Home) -> SignedCheckpoint:
     """Return the published checkpoint, after making a new one where that needs nobody else.
 

@@ -30,6 +30,7 @@ from ops import regtest
 from ops.checkpointing import newest
 from ops.cli.output import say, settings, show_checks
 from ops.cli.reading import show_record
+from ops.databases import has_log
 from ops.home import Home, create_home, now, open_home
 from ops.importers import files
 from ops.importers.run import Report, import_sources
@@ -49,7 +50,7 @@ BLOCK_HEIGHT: Final = 101
 def main() -> None:
     """Make the demonstration registry in PITH_DATA where there is none, and show one record with its proof."""
     found = settings()
-    home = open_home(found) if found.ledger_path.exists() else create_home(found, NAME)
+    home = open_home(found) if has_log(found) else create_home(found, NAME)
     try:
         _import(home)
         home.catch_up()

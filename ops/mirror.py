@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.checkpoints import Checkpoint, Opened
-from ledger.database import Database, open_sqlite
+from ledger.database import Database
 from ledger.errors import ForkError, LogCorruptedError, UsageError, VerificationError
-from ledger.log_keys import open_log_checkpoint
 from ledger.merkle import NodeReader, tree_root
 from ledger.notes import COSIGNATURE
 from ledger.proofs.authority import Authority, authority_of
@@ -24,13 +23,16 @@ from ledger.proofs.steps import step
 from ledger.proofs.trust import Trust, cosigned
 from ledger.publication import Publication
 from ledger.registry import Registry
-from ledger.store import Store, create_log
+from ledger.store import Store
 from ledger.verified_tiles import VerifiedTiles
 from ops.anchored import check_anchored
 from ops.copying import PrefixError, Progress, copy
+from ops.databases import has_log, open_log, place_of
 from ops.evidence import evidence
 from ops.home import now
 from ops.importers.strict import decode_object
+from ops.migrations.lines import LOG
+from ops.new_databases import new_log
 from ops.settings import Settings
 from ops.signed_files import read_note
 from ops.whole_files import alone, write_whole
@@ -66,19 +68,26 @@ def mirror(
     raw, note = publication.identity(), publication.checkpoint()
     with step("canonical form"):
         identity = decode_object(raw)
-        name = Registry.named(identity["registry"]).name
+        stated = Registry.of_origin(identity["registry"], identity["origin"])
     if (settings.keys / "event.json").exists():
         raise UsageError("this folder is a registry's own", place=str(settings.data), cure="choose another folder")
+    # A registry's own log may stand in the database, and what is appended to it here nobody could take back.
+    if settings.database_url and has_log(settings) and not settings.followed_path.exists():
+        raise UsageError(
+            "the database holds a log that this folder does not follow",
+            place=place_of(settings, LOG),
+            cure="give the mirror a PITH_DATABASE_SCHEMA of its own, or unset PITH_DATABASE_URL",
+        )
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone(settings.data / "mirror.lock"):
-        known_root = _known_root(settings, name)
+        known_root = _known_root(settings, stated)
         if known_root and trust.root not in (None, known_root):
             raise VerificationError("root", f"this mirror begins with {known_root}, not {trust.root}")
         # Nothing is made here before somebody vouches for the log.
         authority = replace(authority_of(identity, trust.root or known_root), pinned=trust.root is not None)
         opened = authority.open(note, others=trust.witnesses)
         cosigners = cosigned(opened, trust)
-        database = _open(settings, name)
+        database = _open(settings, stated)
         try:
             store = Store(database)
             before = store.head().size
@@ -99,15 +108,16 @@ def mirror(
     return Mirrored(size, size - before, tuple(checks))
 
 
-def _known_root(settings: Settings, name: str) -> str | None:
+def _known_root(settings: Settings, stated: Registry) -> str | None:
     """Return the root event id of the mirror that is here; raises UsageError where it is another log's."""
-    if not settings.ledger_path.exists():
+    if not has_log(settings):
         return None
-    database = open_sqlite(settings.ledger_path)
+    database = open_log(settings)
     try:
         store = Store(database)
-        if store.registry_name != name:
-            raise UsageError(f"this folder mirrors {store.registry_name}, not {name}", place=str(settings.data))
+        here = Registry(store.registry_name, store.label)
+        if here.origin != stated.origin:
+            raise UsageError(f"this folder mirrors {here.origin}, not {stated.origin}", place=str(settings.data))
         return store.entry(0).event.id_text if store.head().size else None
     finally:
         database.close()
@@ -148,9 +158,9 @@ class _Following:
                 copy(store, publication, tiles, workers, progress)
         except PrefixError as error:
             raise self._fork(note, error.tiles.node) from error
-        name, registry = store.registry_name, store.registry()
+        registry = store.registry()
         others = [signer for signer in opened.signers if signer.kind == COSIGNATURE]
-        strict = open_log_checkpoint(note, name, registry.keys, known_at=store.head().received_at, others=others)
+        strict = registry.open_checkpoint(note, known_at=store.head().received_at, others=others)
         check_anchored(registry, store.of_registry(0, checkpoint.size), store.tree.root)
         store.checkpoints.adopt(strict, self.clock())
         return checkpoint.size
@@ -178,15 +188,9 @@ class _Following:
         )
 
 
-def _open(settings: Settings, registry: str) -> Database:
+def _open(settings: Settings, stated: Registry) -> Database:
     """Open the mirror's database; make it, with an empty log, where there is none."""
-    path = settings.ledger_path
-    if not path.exists():
-        unfinished = path.with_name("ledger.new")
-        for suffix in ("", "-wal", "-shm"):
-            unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
-        database = open_sqlite(unfinished)
-        create_log(database, registry)
-        database.close()
-        unfinished.rename(path)
-    return open_sqlite(path)
+    if not has_log(settings):
+        with new_log(settings, stated.name, stated.label):
+            pass
+    return open_log(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Final
@@ -12,16 +12,18 @@ from typing import Final
 import api.app  # noqa: F401  (with it, every private table is declared)
 from api.parts import Parts
 from api.present import Present
-from api.private import create_private_tables
+from api.reading.other_logs import OtherLogs
 from api.settings import ApiSettings
 from api.submitting.intake import Intake
 from ledger.batcher import Batcher
-from ledger.database import open_sqlite
-from ledger.errors import VerificationError
+from ledger.errors import LedgerError, VerificationError
 from ops.checkpointing import check_continues, newest
+from ops.databases import open_private
 from ops.home import Home
+from ops.other_logs import other_logs
 from ops.publications import StorePublication
 from ops.sealing import FOLLOW_SECONDS, Held, Sealing
+from ops.shared_logs import Together
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -34,13 +36,19 @@ def composed(home: Home, settings: ApiSettings, follow_seconds: float = FOLLOW_S
         follow_seconds: how often what was signed is written down, and what others append is signed over.
     """
     with ExitStack() as cleaning:
-        private = open_sqlite(home.settings.private_path)
+        private = open_private(home.settings, home.random)
         cleaning.callback(private.close)
-        create_private_tables(private, home.random)
         present = Present(home.store, home.projections)
+        others = cleaning.enter_context(other_logs(home))
         intake: Intake | None = None
         if not home.settings.followed_path.exists():
+            home.check_own()
             check_continues(home)
+            together = Together(home)
+            cleaning.callback(together.close)
+            told = partial(_told, others)
+            told(together.copy())  # a key that was replaced while nothing ran here must be known before it signs
+            cleaning.enter_context(_beside(lambda stopped: together.follow(follow_seconds, stopped, told)))
             sealing, event_key = Sealing(home), Held(home, "event")
             if sealing.key() is not None:
                 try:
@@ -63,14 +71,19 @@ def composed(home: Home, settings: ApiSettings, follow_seconds: float = FOLLOW_S
             intake=intake,
             clock=home.clock,
             random=home.random,
+            others=others,
         )
+
+
+def _told(others: OtherLogs, failed: Mapping[str, LedgerError]) -> None:
+    others.faults = {label: error.message for label, error in failed.items()}
 
 
 @contextmanager
 def _beside(follow: Callable[[threading.Event], None]) -> Iterator[None]:
     """Run a loop in a thread of its own for as long as the block is open."""
     stopped = threading.Event()
-    thread = threading.Thread(target=follow, args=(stopped,), name="pith-sealing")
+    thread = threading.Thread(target=follow, args=(stopped,), name="pith-beside")
     thread.start()
     try:
         yield

@@ -12,6 +12,7 @@ from ledger.keys import Role, SecretKey
 from ledger.signing import HeldKey, Signatory
 from ops.home import OWN_ROLES, Home
 from ops.keyfiles import read_key, write_key
+from ops.shared_logs import share
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,15 @@ def rotate(home: Home, role: Role) -> Rotated:
     From the next position on the old key signs nothing. Broken off at any step, running it again goes on there.
 
     Raises:
-        UsageError: not one of the registry's own roles, or its key is not here.
+        UsageError: not one of the registry's own roles, its key is not here, or this is not its first log.
         SubmissionError: the log does not accept the rotation.
+        LedgerError: another log of the registry has not got it; running it again goes on there.
     """
     if role not in OWN_ROLES:
         raise UsageError(f"{role!r} is no role of the registry's own keys", cure=f"use one of {', '.join(OWN_ROLES)}")
+    if home.store.label:
+        cure = "set PITH_DATA to the folder of the registry's first log"
+        raise UsageError("keys are replaced in the registry's first log", place=str(home.settings.data), cure=cure)
     path, waiting = home.settings.keys / f"{role}.json", home.settings.keys / f"{role}.next.json"
     current = home.signatory(role)
     if not waiting.exists():
@@ -51,6 +56,9 @@ def rotate(home: Home, role: Role) -> Rotated:
             kind, payload = "key_registered", successor.statement()
         event, _ = home.signatory("event").sign(kind, "registry", payload)
         home.append([Submission(event)])
+    # The other logs use the same key files, and none of them may take a signature by a key that it does not know.
+    for error in share(home).values():
+        raise error
     retired = path.with_name(f"{role}.retired-{current.key.key_id[:16]}.json")
     if not retired.exists():
         os.link(path, retired)

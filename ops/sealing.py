@@ -1,7 +1,8 @@
 """The registry's own keys while it serves: for signing events, and a checkpoint over each transaction.
 
 What was signed is kept in the log itself, in the transaction that appends. The file `signed` beside it is what
-notices a log restored from an old backup; it is written within a second of each commit.
+notices a log restored from an old backup; it is written within a second of each commit. Where several machines serve
+one log, each writes down what any of them signed: whichever is asked after a restoration must notice it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ledger.checkpoint_store import SignedCheckpoint
 from ledger.errors import LedgerError, LogCorruptedError
 from ledger.keys import Role, SecretKey
 from ledger.signing import Signatory
-from ops.checkpointing import newest, remember
+from ops.checkpointing import newest, noted, remember
 from ops.home import Home
 
 FOLLOW_SECONDS: Final = 0.5
@@ -55,6 +56,7 @@ class Sealing:
         self._latest: SignedCheckpoint | None = None
         self._halted = False
         self._told = False
+        self._noted = noted(home)
 
     def key(self) -> SecretKey | None:
         """Return the key to sign with now; None where there is none on this machine, or others have to sign too.
@@ -63,7 +65,18 @@ class Sealing:
         """
         if self._halted or self._home.settings.witness_policy is not None or not self._held.is_here:
             return None
+        if self._home.settings.database_url and self._is_set_back():
+            return None
         return self._held.signatory().key
+
+    def _is_set_back(self) -> bool:
+        """Say whether a database server that others run now gives an older log than the one that was signed."""
+        size = self._home.store.head().size
+        if size < self._noted:
+            cure = "restore the newest backup, or what a mirror holds (see Operations in the README)"
+            error = LogCorruptedError(f"{self._noted} entries were signed, and this log has {size}", cure=cure)
+            self._failed("no checkpoint could be signed", error)
+        return self._halted
 
     def committed(self, sealed: Sealed) -> None:
         """Take note of what a transaction signed; `follow` writes it down."""
@@ -84,6 +97,8 @@ class Sealing:
             self.remember()
             try:
                 signed = store.checkpoints.newest()
+                if signed is not None and signed.size > self._noted:
+                    self._note(signed)
                 if self.key() is not None and store.head().size > (signed.size if signed else 0):
                     newest(self._home)
             except (LedgerError, OSError) as error:
@@ -93,10 +108,13 @@ class Sealing:
     def remember(self) -> None:
         """Write the newest checkpoint to the file now."""
         latest, self._latest = self._latest, None
-        if latest is None:
-            return
+        if latest is not None:
+            self._note(latest)
+
+    def _note(self, signed: SignedCheckpoint) -> None:
         try:
-            remember(self._home, latest)
+            remember(self._home, signed)
+            self._noted = max(self._noted, signed.size)
         except (LedgerError, OSError) as error:
             self._failed(f"the newest checkpoint was not noted in {self._home.settings.signed_path}", error)
 

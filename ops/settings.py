@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from api.settings import ApiSettings, MailServer, OpenIdProvider
 from ledger.errors import UsageError
+from ops.database_address import check_address, check_schema
+from ops.logs_file import read_logs
 from ops.services_file import read_services
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,31}")
@@ -25,13 +27,22 @@ logins and letters, and failed attempts to show who one is."""
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the data is, under which address it is shown, and which witnesses must cosign."""
+    """Where the data is, under which address it is shown, and which witnesses must cosign.
+
+    `database_url` names the PostgreSQL database of the log, the private tables and the jobs; "" keeps them in files of
+    the data folder. `owner_url` names the same database by the role that owns its tables, where that is another.
+    `label` says which of the registry's logs the folder is for (`logs.toml`); the first one's is empty.
+    """
 
     data: Path
     base_url: str
     witness_policy: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     services: Path | None = None
+    database_url: str = field(default="", repr=False)
+    owner_url: str = field(default="", repr=False)
+    schema: str = "pith"
+    label: str = ""
 
     @property
     def ledger_path(self) -> Path:
@@ -80,6 +91,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     of web servers in front, which are believed about whom they speak for (default: none), `PITH_SERVICES` the file that
     names the services of others (default: `services.toml` in the data folder, if it is there).
 
+    `PITH_DATABASE_URL` is the address of a PostgreSQL database (default: none, files in the data folder), and
+    `PITH_DATABASE_OWNER_URL` the same by the role that owns the tables (default: the former's role). Either may stand
+    in a file instead: `PITH_DATABASE_URL_FILE`, `PITH_DATABASE_OWNER_URL_FILE`. `PITH_DATABASE_SCHEMA` begins the names
+    of the registry's schemas there (default `pith`).
+
     Raises:
         UsageError: a value that cannot be meant.
     """
@@ -100,8 +116,30 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if services and not Path(services).is_file():
         raise UsageError("there is no such file", place="PITH_SERVICES", cure="give the path of services.toml")
     return Settings(
-        data, base_url, Path(policy) if policy else None, proxies, services=Path(services) if services else None
+        data,
+        base_url,
+        Path(policy) if policy else None,
+        proxies,
+        services=Path(services) if services else None,
+        label=read_logs(data).label,
+        **_database(environment),
     )
+
+
+def _database(environment: Mapping[str, str]) -> dict[str, str]:
+    url, owner_url = (_secret(environment, name) for name in ("PITH_DATABASE_URL", "PITH_DATABASE_OWNER_URL"))
+    for address, place in ((url, "PITH_DATABASE_URL"), (owner_url, "PITH_DATABASE_OWNER_URL")):
+        if address:
+            check_address(address, place)
+    if owner_url and not url:
+        raise UsageError(
+            "the owner of a database is named, but no database",
+            place="PITH_DATABASE_OWNER_URL",
+            cure="set PITH_DATABASE_URL to the address that servers use",
+        )
+    schema = environment.get("PITH_DATABASE_SCHEMA", "pith")
+    check_schema(schema, "PITH_DATABASE_SCHEMA")
+    return {"database_url": url, "owner_url": owner_url, "schema": schema}
 
 
 def api_settings(settings: Settings, environment: Mapping[str, str]) -> ApiSettings:

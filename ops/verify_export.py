@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.database import open_sqlite
 from ledger.errors import NotFoundError, UsageError, VerificationError
-from ledger.log_keys import open_log_checkpoint
+from ledger.log_keys import label_of
 from ledger.proofs.authority import Authority, authority_of, identity
 from ledger.proofs.entry_rows import whole
 from ledger.proofs.steps import step
@@ -56,14 +56,14 @@ def verify_export(folder: Path, trust: Trust, progress: Progress) -> list[str]:
     with TemporaryDirectory(prefix="pith-verify-") as scratch, ThreadPoolExecutor(os.cpu_count()) as workers:
         database = open_sqlite(Path(scratch) / "ledger.db", durable=False)
         try:
-            create_log(database, manifest["registry"])
+            create_log(database, manifest["registry"], label_of(opened.checkpoint.origin, manifest["registry"]))
             store = Store(database)
             with step("tile"):
                 tiles = VerifiedTiles(size, opened.checkpoint.root, publication.tile)
                 copy(store, publication, tiles, workers, progress)
             _check_facts(store, manifest, authority)
             registry = store.registry()
-            open_log_checkpoint(note, registry.name, registry.keys, known_at=store.head().received_at)
+            registry.open_checkpoint(note, known_at=store.head().received_at)
             check_anchored(registry, store.of_registry(0, size), store.tree.root)
             store.checkpoints.adopt(opened, now=0)
             if msgspec.to_builtins(identity(store)) != stated:

@@ -17,6 +17,7 @@ from ledger.times import instant
 from projections.judged import Judged, Judgement
 from projections.status import attestation_state, author_claims, graph_block, newest_graph, verification_status
 from projections.summary import SUMMARISED, equivocations, event_summary
+from projections.verbatim import payload_text, signer_text
 
 SERVED: Final = ("schema_url", "links", "agent_actions")
 """Keys that stay null until somebody serves the document."""
@@ -111,7 +112,10 @@ def document(judged: Judged, *, anchored_size: int = 0) -> dict[str, Any]:
 
 
 def events(judged: Judged) -> list[dict[str, Any]]:
-    """List what was said about a paper, with each event's fate; held ones without their payload."""
+    """List what was said about a paper, with each event's fate; held ones without their payload.
+
+    Payloads and signer blocks stand in it as `msgspec.Raw` JSON text, just as they were signed.
+    """
     strong = {entry.position for entry in author_claims(judged)[1]}
     return [
         _event(judged, judgement, strong)
@@ -131,8 +135,8 @@ def _event(judged: Judged, judgement: Judgement, strong: set[int]) -> dict[str, 
         "received_at": instant(entry.received_at),
         "status": judgement.verdict.status,
         "reason": judgement.verdict.reason,
-        "signer": event.value["signer"],
-        "payload": event.value["payload"],
+        "signer": msgspec.Raw(signer_text(event)),
+        "payload": msgspec.Raw(payload_text(event)),
     }
     if judgement.verdict.status == "held":
         del found["payload"]

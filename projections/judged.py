@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.events import Entry
 from ledger.keyring import NOW
 from ledger.record_state import RecordState, fold
 from ledger.registry import Registry
-from ledger.verdicts import Verdict, verdict
+from ledger.verdicts import Verdict, fate, verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """An entry and what became of it."""
 
     entry: Entry
@@ -56,10 +55,19 @@ class Judged:
         return sorted((entry for entries in present for entry in entries), key=lambda entry: entry.position)
 
 
-def judge(state: RecordState, registry: Registry, before: int = NOW) -> Judged | None:
-    """Judge every entry below a position; None when the paper has no valid record there."""
-    visible = fold(state.subject, (entry for entry in state if entry.position < before))
-    judgements = tuple(Judgement(entry, verdict(entry, registry, visible, before)) for entry in visible)
+def judge(state: RecordState, registry: Registry, before: int = NOW, *, admitted: bool = False) -> Judged | None:
+    """Judge every entry below a position; None when the paper has no valid record there.
+
+    Args:
+        admitted: take it that every entry was fit to be appended, as whoever verified the log knows.
+    """
+    entries = list(state)
+    visible = state
+    if entries and entries[-1].position >= before:
+        entries = [entry for entry in entries if entry.position < before]
+        visible = fold(state.subject, entries)
+    decide = fate if admitted else verdict
+    judgements = tuple(Judgement(entry, decide(entry, registry, visible, before)) for entry in entries)
     for judgement in judgements:
         if judgement.entry.event.event_type == "record_created" and judgement.verdict.status != "refused":
             return Judged(state.subject, judgement.entry, judgements, registry, before)

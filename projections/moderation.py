@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, select
 from ledger.database import Database
 from ledger.verdicts import Status
 from projections.projectors import MODERATION
-from projections.runner import CURSORS
+from projections.writing import CURSORS
 
 STATUSES: Final = tuple(status for status in get_args(Status) if status != "refused")
 """What may have become of a statement that the log holds."""

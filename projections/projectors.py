@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 import msgspec
 from sqlalchemy import Table
 
-from ledger import canonical
 from ledger.events import MODERATED
 from ledger.subjects import source_aliases
 from ledger.tables import table_of
 from projections.document import document
 from projections.judged import Judged
 from projections.tables import AliasRow, CitationRow, ModerationRow, RecordRow, RecordSignerRow, SearchRow
+from projections.verbatim import signer_text
 
 RECORDS: Final = table_of(RecordRow)
 RECORD_SIGNERS: Final = table_of(RecordSignerRow)
@@ -27,7 +27,8 @@ CITATIONS: Final = table_of(CitationRow)
 MODERATION: Final = table_of(ModerationRow)
 SEARCH_ROWS: Final = table_of(SearchRow)
 
-Row = dict[str, Any]
+Row = tuple[Any, ...]
+"""The values of a row, in the order of its table's columns but for `id` and `generation`; see `columns_of`."""
 
 
 class Projector(Protocol):
@@ -50,22 +51,13 @@ class Records:
     tables = (RECORDS, RECORD_SIGNERS)
 
     def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
-        source = judged.record.event.payload.canonical_record["source"]
-        yield (
-            RECORDS,
-            {
-                "suffix": judged.suffix,
-                "subject": judged.subject,
-                "position": judged.record.position,
-                "source_kind": source["kind"],
-                "source_id": source["id"],
-                "version": source["version"],
-                "document": msgspec.json.encode(document(judged)),
-            },
-        )
-        own = judged.record.event.signer.key_id
-        for key in sorted({j.entry.event.signer.key_id for j in judged.judgements} - {own}):
-            yield RECORD_SIGNERS, {"suffix": judged.suffix, "subject": judged.subject, "key_id": key}
+        suffix, subject, record = judged.suffix, judged.subject, judged.record
+        source = record.event.payload.canonical_record["source"]
+        view = msgspec.json.encode(document(judged))
+        yield RECORDS, (suffix, subject, record.position, source["kind"], source["id"], source["version"], view)
+        keys = {judgement.entry.event.signer.key_id for judgement in judged.judgements}
+        for key in sorted(keys - {record.event.signer.key_id}):
+            yield RECORD_SIGNERS, (suffix, subject, key)
 
 
 class Aliases:
@@ -85,7 +77,7 @@ class Aliases:
         }
         for kind, value in sorted(pairs):
             if not kind.startswith("pith_short_"):
-                yield ALIASES, {"suffix": judged.suffix, "alias_kind": kind, "alias_value": value}
+                yield ALIASES, (judged.suffix, kind, value)
 
 
 class Citations:
@@ -96,18 +88,12 @@ class Citations:
 
     def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
         for judgement in judged.judgements:
-            event, payload = judgement.entry.event, judgement.entry.event.payload
-            if event.event_type == "citation_signature" and judgement.verdict.status != "refused":
-                row = {
-                    "suffix": judged.suffix,
-                    "citing": payload.citing,
-                    "relationship": payload.relationship,
-                    "claim_id": payload.claim_id if isinstance(payload.claim_id, str) else "",
-                    "event_id": event.id_text,
-                    "position": judgement.entry.position,
-                    "status": judgement.verdict.status,
-                }
-                yield CITATIONS, row
+            entry, event, status = judgement.entry, judgement.entry.event, judgement.verdict.status
+            if event.event_type == "citation_signature" and status != "refused":
+                payload = event.payload
+                claim = payload.claim_id if isinstance(payload.claim_id, str) else ""
+                said = payload.citing, payload.relationship, claim
+                yield CITATIONS, (judged.suffix, *said, event.id_text, entry.position, status)
 
 
 class Moderation:
@@ -117,21 +103,13 @@ class Moderation:
     tables = (MODERATION,)
 
     def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
+        paper = judged.suffix, judged.subject
         for judgement in judged.judgements:
-            entry, event = judgement.entry, judgement.entry.event
-            if event.event_type in MODERATED and judgement.verdict.status != "refused":
-                row = {
-                    "suffix": judged.suffix,
-                    "subject": judged.subject,
-                    "position": entry.position,
-                    "received_at": entry.received_at,
-                    "event_id": event.id_text,
-                    "event_type": event.event_type,
-                    "target": event.target,
-                    "status": judgement.verdict.status,
-                    "signer": canonical.encode_decoded(event.value["signer"]).decode(),
-                }
-                yield MODERATION, row
+            entry, event, status = judgement.entry, judgement.entry.event, judgement.verdict.status
+            if event.event_type in MODERATED and status != "refused":
+                signer = signer_text(event).decode()
+                where = entry.position, entry.received_at
+                yield MODERATION, (*paper, *where, event.id_text, event.event_type, event.target, status, signer)
 
 
 class Search:
@@ -142,15 +120,17 @@ class Search:
 
     def rows(self, judged: Judged) -> Iterator[tuple[Table, Row]]:
         paper = judged.paper()
-        row = {
-            "suffix": judged.suffix,
-            "title": str(paper.get("title", "")),
-            "authors": str(paper.get("authors_text", "")),
-            "abstract": str(paper.get("abstract", paper.get("abstract_excerpt", ""))),
-        }
-        yield SEARCH_ROWS, row
+        abstract = paper.get("abstract", paper.get("abstract_excerpt", ""))
+        texts = paper.get("title", ""), paper.get("authors_text", ""), abstract
+        yield SEARCH_ROWS, (judged.suffix, *map(str, texts))
 
 
 PROJECTORS: Final[Mapping[str, Projector]] = {
     projector.name: projector for projector in (Records(), Aliases(), Citations(), Moderation(), Search())
 }
+
+
+def columns_of(table: Table) -> tuple[str, ...]:
+    """Return what the values of a table's rows are called; for the full-text index, its texts come last."""
+    names = tuple(column.name for column in table.c if column.name not in ("id", "generation"))
+    return (*names, "title", "authors", "abstract") if table is SEARCH_ROWS else names

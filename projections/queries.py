@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from ledger.subjects import Alias, interpret, is_number, parse_suffix
 from projections.document import document
 from projections.judged import Judged, judge
 from projections.projectors import ALIASES, CITATIONS, RECORDS
-from projections.runner import CURSORS
+from projections.writing import CURSORS
 
 Document = dict[str, Any]
 """A record document in public key order; values are `msgspec.Raw` or plain, served keys null."""
@@ -33,10 +33,15 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A paper found by name: its number, and the same work's other versions where the name had none."""
+    """A paper found by name: its number, and the same work's other versions where the name had none.
+
+    `work` (kind and id of the source) and `version` are known where it was found by an identifier.
+    """
 
     subject: str
     other_versions: tuple[str, ...] = ()
+    work: tuple[str, str] | None = field(default=None, compare=False)
+    version: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,12 @@ def resolve(database: Database, name: str) -> Named:
             if named is not None:
                 return named
     raise NotFoundError(f"nothing here is called {name[:80]!r}")
+
+
+def is_whole(name: str) -> bool:
+    """Say whether a text is a whole Pith Number or suffix, which no second paper can have."""
+    suffix = parse_suffix(name)
+    return suffix is not None and len(suffix) == 26
 
 
 def resolve_alias(database: Database, alias: Alias) -> Named:
@@ -274,7 +285,9 @@ def _by_alias(connection: Connection, alias: Alias) -> Named | None:
         newest = {(row.source_kind, row.source_id): row.subject for row in reversed(rows)}
         message = f"{alias.value[:80]!r} names several papers"
         raise AmbiguousError(message, sorted(newest.values()), cure="take one of these")
-    return Named(rows[0].subject, tuple(row.subject for row in rows[1:]))
+    best = rows[0]
+    others = tuple(row.subject for row in rows[1:])
+    return Named(best.subject, others, (best.source_kind, best.source_id), best.version)
 
 
 def _aliases(connection: Connection, subject: str) -> list[Alias]:

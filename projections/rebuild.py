@@ -7,19 +7,27 @@ replay comparable between strangers: the same log gives the same digest, byte fo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, text, update
 
-from ledger.database import Database, open_sqlite
+from ledger.database import Database
 from ledger.errors import NotFoundError, ProjectionError
+from ledger.ranges import Range, ranges
+from ledger.registry import Registry
 from ledger.store import Store
-from projections.projectors import PROJECTORS, SEARCH_ROWS
-from projections.runner import CURSORS, Progress, Runner, create_projections
+from projections.digests import PaperDigest, content_of, framed, joined
+from projections.folding import Rows, folded, rows_of_all
+from projections.judged import Judged
+from projections.projectors import PROJECTORS, SEARCH_ROWS, columns_of
+from projections.runner import Progress, Runner
+from projections.writing import CURSORS, insert_rows, move_cursors
+
+Fold = Callable[[Collection[str], int], Iterable[tuple[Range, Rows]]]
+"""Folds the log below a position: yields, range after range, the rows of some projections of the papers in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +45,21 @@ class Rebuilt:
         return self.old_digest == self.new_digest
 
 
-def rebuild(store: Store, database: Database, names: list[str], progress: Progress = lambda _: None) -> list[Rebuilt]:
+def rebuild(
+    store: Store,
+    database: Database,
+    names: list[str],
+    progress: Progress = lambda _: None,
+    fold: Fold | None = None,
+) -> list[Rebuilt]:
     """Build new generations of some projections (all if none is named), compare, and switch to them.
+
+    Args:
+        fold: does the folding elsewhere, such as on several processors; whatever it raises ends the rebuild.
 
     Raises:
         NotFoundError: no projection of that name.
+        ProjectionError: a paper cannot be projected, or another rebuild was begun meanwhile.
     """
     for name in names:
         if name not in PROJECTORS:
@@ -52,10 +70,9 @@ def rebuild(store: Store, database: Database, names: list[str], progress: Progre
     else:
         names = list(PROJECTORS)  # projections that stand apart can only be built anew, all of them
     generations = {name: _begin(database, name) for name in names}
-    runner = Runner(store, database)
     cursor = max(_active_cursors(database))
-    if not runner.run(generations, 0, cursor, progress, as_of=cursor):
-        raise _overtaken()
+    fill(store, database, generations, cursor, progress, fold)
+    runner = Runner(store, database)
     while True:
         with database.write() as connection:
             active = max(_cursors(connection))
@@ -70,24 +87,49 @@ def rebuild(store: Store, database: Database, names: list[str], progress: Progre
         cursor = active
 
 
+def fill(
+    store: Store,
+    database: Database,
+    generations: dict[str, int],
+    stop: int,
+    progress: Progress = lambda _: None,
+    fold: Fold | None = None,
+) -> None:
+    """Write the state of the log below a position into empty generations, by projection; raises as `rebuild` does."""
+    for within, rows in (fold or _folding(store))(generations.keys(), stop):
+        with database.write() as connection:
+            if not move_cursors(connection, generations, within.start, within.stop):
+                raise _overtaken()
+            insert_rows(connection, generations, rows)
+        progress(within.stop - within.start)
+
+
 def replay(store: Store, position: int, folder: Path | None = None, progress: Progress = lambda _: None) -> str:
-    """Fold the log below a position into scratch tables and return the state digest (hex)."""
-    with TemporaryDirectory(prefix="pith-replay-", dir=folder) as scratch:
-        database = open_sqlite(Path(scratch) / "state.db", durable=False)
-        try:
-            create_projections(database)
-            Runner(store, database).run(dict.fromkeys(PROJECTORS, 1), 0, position, progress, as_of=position)
-            return state_digest(database)
-        finally:
-            database.close()
+    """Fold the log below a position and return the state digest (hex); `folder` holds what does not fit in memory."""
+    with PaperDigest(folder) as digest:
+        for within, papers in _papers(store, position):
+            digest.add(map(content_of, papers))
+            progress(within.stop - within.start)
+        return digest.hexdigest()
+
+
+def _folding(store: Store) -> Fold:
+    return lambda names, stop: ((within, rows_of_all(papers, names)) for within, papers in _papers(store, stop))
+
+
+def _papers(store: Store, stop: int) -> Iterator[tuple[Range, Iterator[Judged]]]:
+    registry = Registry(store.registry_name, store.label)
+    for entry in store.of_registry(0, stop):
+        registry.add(entry)
+    for within in ranges(stop):
+        yield within, folded(store, registry, within, store.entries(within.start, within.stop), stop)
 
 
 def state_digest(database: Database) -> str:
     """Return one hex SHA-256 over the digests of all active projections, by name."""
     with database.read() as connection:
         rows = connection.execute(select(CURSORS).where(CURSORS.c.active).order_by(CURSORS.c.projection)).all()
-        lines = [f"{row.projection}:{digest(connection, row.projection, row.generation)}\n" for row in rows]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return joined((row.projection, digest(connection, row.projection, row.generation)) for row in rows)
 
 
 def digest(connection: Connection, projection: str, generation: int) -> str:
@@ -95,14 +137,12 @@ def digest(connection: Connection, projection: str, generation: int) -> str:
     found = hashlib.sha256()
     for table in PROJECTORS[projection].tables:
         for row in content(connection, table, generation):
-            for value in row:
-                data = value if isinstance(value, bytes) else str(value).encode()
-                found.update(len(data).to_bytes(8, "big") + data)
+            found.update(framed(row))
     return found.hexdigest()
 
 
 def content(connection: Connection, table: Table, generation: int) -> Iterator[Row[Any]]:
-    """Yield the rows of one generation in one table, as `content_columns` names their values.
+    """Yield the rows of one generation in one table, as `columns_of` names their values.
 
     Only content decides their order, so two tables with the same content give the same rows.
     """
@@ -113,15 +153,9 @@ def content(connection: Connection, table: Table, generation: int) -> Iterator[R
         )
         yield from connection.execute(statement, {"generation": generation})
     else:
-        columns = [table.c[name] for name in content_columns(table)]
+        columns = [table.c[name] for name in columns_of(table)]
         rows = select(*columns).where(table.c.generation == generation).order_by(*columns)
         yield from connection.execute(rows.execution_options(yield_per=500))
-
-
-def content_columns(table: Table) -> tuple[str, ...]:
-    """Return what `content` gives of a table; for the full-text index, its texts."""
-    names = tuple(column.name for column in table.c if column.name not in ("id", "generation"))
-    return (*names, "title", "authors", "abstract") if table is SEARCH_ROWS else names
 
 
 def _overtaken() -> ProjectionError:

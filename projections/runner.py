@@ -7,11 +7,11 @@ point and goes on from its cursor; two runners take turns by the database's writ
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from ledger.database import Database, create_tables
 from ledger.errors import ProjectionError, StoreError
@@ -22,11 +22,11 @@ from ledger.registry import Registry
 from ledger.store import Store
 from ledger.subjects import is_number
 from ledger.tables import table_of
-from projections.judged import judge
-from projections.projectors import PROJECTORS, RECORD_SIGNERS, RECORDS, SEARCH_ROWS, Projector, Row
-from projections.tables import SEARCH_INDEX, CursorRow, LogRow, ProjectionTable
+from projections.folding import judged_paper, rows_of_all
+from projections.projectors import PROJECTORS, RECORD_SIGNERS, RECORDS
+from projections.tables import SEARCH_INDEX, LogRow, ProjectionTable
+from projections.writing import CURSORS, delete_papers, insert_rows, move_cursors
 
-CURSORS: Final = table_of(CursorRow)
 LOG: Final = table_of(LogRow)
 BATCH: Final = 1_000
 Progress = Callable[[int], None]
@@ -59,7 +59,7 @@ def open_projections(store: Store, database: Database) -> None:
         for table in ProjectionTable.metadata.sorted_tables:
             connection.execute(delete(table))
         connection.execute(text("DELETE FROM search_text"))
-        connection.execute(insert(LOG).values(id=1, root=_root(store)))
+        connection.execute(insert(LOG).values(id=1, root=root_of(store)))
         _begin_all(connection)
 
 
@@ -76,14 +76,18 @@ def _belong_to(connection: Connection, store: Store) -> bool:
     active = connection.execute(select(CURSORS).where(CURSORS.c.active)).all()
     size = store.head().size  # looked up last: others may append and project at this very moment
     return (
-        known_root == _root(store)
+        known_root == root_of(store)
         and {row.projection for row in active} == set(PROJECTORS)
         and all(row.cursor <= size for row in active)
     )
 
 
-def _root(store: Store) -> bytes:
-    return store.entry(0).event.event_id if store.head().size else bytes(32)
+def root_of(store: Store) -> bytes:
+    """Return what tells a log from every other: its root event's id; beside a registry's first log, a hash over both
+    that and the label, since its logs share their root.
+    """
+    root = store.entry(0).event.event_id if store.head().size else bytes(32)
+    return hashlib.sha256(root + store.label.encode()).digest() if store.label else root
 
 
 class Runner:
@@ -92,7 +96,7 @@ class Runner:
     def __init__(self, store: Store, database: Database) -> None:
         self._store = store
         self._database = database
-        self._registry = Registry(store.registry_name)
+        self._registry = Registry(store.registry_name, store.label)
         self._registry_size = 0
 
     def catch_up(self, progress: Progress = lambda _: None, stop: int | None = None) -> int:
@@ -113,30 +117,20 @@ class Runner:
             if cursor >= stop or self.run({row.projection: row.generation for row in active}, cursor, stop, progress):
                 return max(cursor, stop)
 
-    def run(
-        self,
-        generations: dict[str, int],
-        start: int,
-        stop: int,
-        progress: Progress = lambda _: None,
-        *,
-        as_of: int | None = None,
-    ) -> bool:
+    def run(self, generations: dict[str, int], start: int, stop: int, progress: Progress = lambda _: None) -> bool:
         """Bring one generation of some projections from a cursor to a position; False if another was faster.
 
-        Args:
-            as_of: judge by everything below this position from the outset, as a rebuild does; None judges
-                by what is read so far and judges again what later entries touch.
+        Papers are judged by what is read so far, and judged again when later entries touch them.
         """
         while start < stop:
             end = min(start + BATCH, stop)
             entries = list(self._store.entries(start, end))
-            self._learn(as_of or end)
+            self._learn(end)
             try:
                 with self._database.write() as connection:
-                    if not _move(connection, generations, start, end):
+                    if not move_cursors(connection, generations, start, end):
                         return False
-                    self._write(connection, generations, entries, end, as_of)
+                    self._write(connection, generations, entries, end)
             except ProjectionError as error:
                 self._note(generations, str(error))
                 raise
@@ -150,17 +144,14 @@ class Runner:
                 self._registry.add(entry)
             self._registry_size = size
 
-    def _write(
-        self, connection: Connection, generations: dict[str, int], entries: list[Entry], end: int, as_of: int | None
-    ) -> None:
+    def _write(self, connection: Connection, generations: dict[str, int], entries: list[Entry], end: int) -> None:
         states: dict[str, RecordState] = {}
         fresh: set[str] = set()
         touched: set[str] = set()
         for entry in entries:
             subject = entry.event.subject
             if not is_number(subject):
-                if as_of is None:
-                    touched |= self._touched(connection, generations, entry)
+                touched |= self._touched(connection, generations, entry)
                 continue
             state = states.setdefault(subject, RecordState(subject))
             state.fold(entry)
@@ -169,25 +160,11 @@ class Runner:
         old = (states.keys() | touched) - fresh
         for subject, known in self._store.of_subjects(sorted(old), end).items():
             states[subject] = fold(subject, known)
-        before = end if as_of is None else as_of
-        projectors = [PROJECTORS[name] for name in generations]
-        rows: dict[Table, list[Row]] = defaultdict(list)
-        for state in states.values():
-            for table, row in self._rows(state, before, projectors):
-                rows[table].append(row)
-        for projector in projectors:
-            generation = generations[projector.name]
-            _delete(connection, projector, generation, [subject[10:] for subject in old])
-            for table in projector.tables:
-                _insert(connection, table, [{"generation": generation, **row} for row in rows[table]])
-
-    def _rows(self, state: RecordState, before: int, projectors: list[Projector]) -> list[tuple[Table, Row]]:
-        try:
-            judged = judge(state, self._registry, before)
-            return [found for projector in projectors for found in projector.rows(judged)] if judged else []
-        except Exception as error:
-            # Whatever it is, it must stop this projection by name and touch neither the log nor the cursor.
-            raise ProjectionError(f"{state.subject} cannot be projected: {error!r}", place=state.subject) from error
+        papers = (judged_paper(state, self._registry, end) for state in states.values())
+        rows = rows_of_all((judged for judged in papers if judged), generations)
+        for name, generation in generations.items():
+            delete_papers(connection, PROJECTORS[name], generation, [subject[10:] for subject in old])
+        insert_rows(connection, generations, rows)
 
     def _touched(self, connection: Connection, generations: dict[str, int], entry: Entry) -> set[str]:
         """Return the papers already projected whose view an entry of the registry's stream may change."""
@@ -222,41 +199,3 @@ def _active(connection: Connection, projection: str) -> int:
     statement = select(CURSORS.c.generation).where(CURSORS.c.projection == projection, CURSORS.c.active)
     generation: int = connection.execute(statement).scalar_one()
     return generation
-
-
-def _move(connection: Connection, generations: dict[str, int], start: int, end: int) -> bool:
-    """Move all the cursors unless somebody else has moved one; the caller's transaction holds the write lock."""
-    own = [
-        (CURSORS.c.projection == name) & (CURSORS.c.generation == generation)
-        for name, generation in generations.items()
-    ]
-    if any(connection.execute(select(CURSORS.c.cursor).where(row)).scalar() != start for row in own):
-        return False
-    for row in own:
-        connection.execute(update(CURSORS).where(row).values(cursor=end, error=""))
-    return True
-
-
-def _delete(connection: Connection, projector: Projector, generation: int, suffixes: list[str]) -> None:
-    for chunk in (suffixes[at : at + BATCH] for at in range(0, len(suffixes), BATCH)):
-        for table in projector.tables:
-            rows = table.c.generation == generation, table.c.suffix.in_(chunk)
-            if table is SEARCH_ROWS:
-                ids = connection.execute(select(table.c.id).where(*rows)).scalars().all()
-                for row_id in ids:
-                    connection.execute(text("DELETE FROM search_text WHERE rowid = :id"), {"id": row_id})
-            connection.execute(delete(table).where(*rows))
-
-
-def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
-    if not rows:
-        return
-    if table is SEARCH_ROWS:
-        next_id = (connection.execute(select(func.max(table.c.id))).scalar() or 0) + 1
-        rows = [{"id": next_id + at, **row} for at, row in enumerate(rows)]
-        connection.execute(
-            text("INSERT INTO search_text(rowid, title, authors, abstract) VALUES (:id, :title, :authors, :abstract)"),
-            rows,
-        )
-        rows = [{name: row[name] for name in ("id", "generation", "suffix")} for row in rows]
-    connection.execute(insert(table), rows)

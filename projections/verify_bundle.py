@@ -9,6 +9,7 @@ from ledger import canonical
 from ledger.anchors import Confirmation
 from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
+from ledger.log_keys import stated_label
 from ledger.proofs.authority import Authority
 from ledger.proofs.entry_rows import PROOFS, entry_of_row, whole
 from ledger.proofs.outside import check_header, contradictions, outside_word
@@ -36,11 +37,12 @@ def verify_bundle(bundle: Mapping[str, Any], trust: Trust) -> list[str]:
             raise UsageError("this bundle follows merge rules that nobody has published", place="merge_version")
         key_events = [entry_of_row(row) for row in bundle["key_events"]]
         entries = [entry_of_row(row) for row in bundle["events"]]
-        registry, size = Registry.named(bundle["registry"]), whole(bundle["log_size"])
+        note = bundle["checkpoint"].encode()
+        registry = Registry.named(bundle["registry"], stated_label(note, bundle["registry"]))
+        size = whole(bundle["log_size"])
         for entry in (*key_events, *entries):
             if entry.position >= size or entry.event.subject not in (identity.number, registry.subject):
                 raise VerificationError("canonical form", f"position {entry.position} has no place in this bundle")
-        note = bundle["checkpoint"].encode()
     done.append(f"canonical form: {len(entries)} events and {len(key_events)} key events are well formed")
     with step("root"):
         begins_with = key_events[0].event.id_text if key_events else ""

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.logs import Log
+from tests.postgres import postgres, postgres_url
+
+__all__ = ["log", "postgres", "postgres_url"]
 
 
 @pytest.fixture

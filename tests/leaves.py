@@ -104,6 +104,12 @@ class Rows:
             create_log(database, REGISTRY)
         return cls(path, database)
 
+    @classmethod
+    def on(cls, database: Database) -> Rows:
+        """Make a log in an empty database that is no file."""
+        create_log(database, REGISTRY)
+        return cls(Path(), database)
+
     @property
     def tree(self) -> Tree:
         return Tree(self.database)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledger.appending import Appended, Outcome, Submission
 from ledger.checkpoint_store import SignedCheckpoint
-from ledger.database import open_sqlite
+from ledger.database import Database, open_sqlite
 from ledger.errors import SubmissionError
 from ledger.events import Entry, Event
 from ledger.keyring import NOW, microseconds
@@ -100,17 +100,24 @@ class Log:
 
     @classmethod
     def empty(cls, folder: Path, world: World | None = None) -> Log:
+        return cls.on(open_sqlite(folder / "log.sqlite", durable=False), world)
+
+    @classmethod
+    def on(cls, database: Database, world: World | None = None) -> Log:
+        """Make an empty log in an empty database."""
         world = world or World()
-        database = open_sqlite(folder / "log.sqlite", durable=False)
         create_log(database, world.name)
         return cls(world, Store(database))
 
     @classmethod
     def opened(cls, folder: Path, world: World | None = None) -> Log:
         """Return a log with its registry's keys and policy, four people and one paper."""
-        log = cls.empty(folder, world)
-        log.admit(*log.world.opening(), *log.world.people(), log.world.record_created())
-        return log
+        return cls.empty(folder, world).open()
+
+    def open(self) -> Log:
+        """Append what every registry opens with."""
+        self.admit(*self.world.opening(), *self.world.people(), self.world.record_created())
+        return self
 
     def append(self, *events: Event) -> list[Outcome]:
         return self.store.append([Submission(event) for event in events], self.clock)

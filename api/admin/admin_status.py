@@ -14,7 +14,7 @@ from ledger.keyring import NOW, Registration
 from ledger.keys import Role
 from ledger.registry import Registry
 from projections.projectors import MODERATION
-from projections.runner import CURSORS
+from projections.writing import CURSORS
 
 WATCHED: Final[tuple[Role, ...]] = ("event", "receipt", "log", "moderator", "storage_checker")
 """The roles whose keys an operator must keep an eye on."""

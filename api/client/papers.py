@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ledger.errors import VerificationError
+from ledger.log_keys import stated_label
 from ledger.proofs.entry_rows import entry_of_row
 from ledger.record_state import fold
 from ledger.registry import Registry
@@ -22,7 +25,8 @@ def judged_paper(bundle: Mapping[str, Any]) -> Judged:
     Raises:
         VerificationError: step `state`; it holds no record.
     """
-    registry = Registry.named(bundle["registry"])
+    name = bundle["registry"]
+    registry = Registry.named(name, stated_label(bundle["checkpoint"].encode(), name))
     entries = [entry_of_row(row) for row in (*bundle["key_events"], *bundle["events"])]
     for entry in entries:
         registry.add(entry)
@@ -35,4 +39,7 @@ def judged_paper(bundle: Mapping[str, Any]) -> Judged:
 def proven_record(bundle: Mapping[str, Any]) -> dict[str, Any]:
     """Return a paper's record document, computed from its verified bundle; what names a server stays null in it."""
     judged = judged_paper(bundle)
-    return document(judged, anchored_size=judged.registry.anchored_size(judged.before))
+    found = document(judged, anchored_size=judged.registry.anchored_size(judged.before))
+    # Parts of it are text that was never read; a program wants values.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return plain

@@ -16,6 +16,7 @@ from ledger import tlog_proof
 from ledger.checkpoints import Opened
 from ledger.errors import UsageError, VerificationError
 from ledger.events import Event, from_value, parse_stored
+from ledger.log_keys import stated_origin
 from ledger.merkle import leaf_hash, verify_inclusion
 from ledger.proofs.authority import Authority, authority_of
 from ledger.proofs.steps import step
@@ -38,6 +39,7 @@ class Verifying:
         self._identity = identity
         self._lock = threading.Lock()
         self._root = trust.root
+        self._origin: str | None = None
         self._authority: Authority | None = None
 
     @property
@@ -59,7 +61,7 @@ class Verifying:
 
     def registry_name(self) -> str:
         """Return the registry's stable name, by its identity; raises as `authority` does."""
-        return self.authority().origin.removesuffix("/log")
+        return self.authority().origin.partition("/log")[0]
 
     def receipt(self, value: Mapping[str, Any], event_id: str) -> Proven:
         """Verify the receipt of an event; raises VerificationError, ForkError."""
@@ -152,6 +154,13 @@ class Verifying:
             if self._root not in (None, value["root"]):
                 raise VerificationError("root", f"the log began with {self._root} before, now with {value['root']}")
             self._root = value["root"]
+            self._check_origin(value.get("origin") or stated_origin(value["checkpoint"].encode()))
+
+    def _check_origin(self, origin: str) -> None:
+        """Refuse another log of the same registry: its trees do not continue those that were seen."""
+        if self._origin not in (None, origin):
+            raise VerificationError("root", f"this is of the log {origin}, what came before of {self._origin}", cure="")
+        self._origin = origin
 
     def _vouching(self, value: Mapping[str, Any]) -> Authority:
         """Return who may sign for the log by the key events of a verified file."""
@@ -159,7 +168,8 @@ class Verifying:
         event = value.get("event")
         if event is not None and event["subject_pith_number"] == registry_subject(value["registry"]):
             rows.append({**event, "position": value["position"], "received_at": value["received_at"]})
-        return authority_of({**value, "key_events": rows}, self.trust.root, self.trust.log_key)
+        stated = {"origin": stated_origin(value["checkpoint"].encode())} if "checkpoint" in value else {}
+        return authority_of({**stated, **value, "key_events": rows}, self.trust.root, self.trust.log_key)
 
     def _opened(self, note: bytes) -> tuple[Opened, list[str]]:
         """Open a checkpoint by the identity that is known, or where its key is new by a newer one."""
@@ -185,4 +195,5 @@ class Verifying:
         if self._root not in (None, found.root):
             raise VerificationError("root", f"the log began with {self._root} before, now with {found.root}")
         self._root = found.root
+        self._check_origin(found.origin)
         return found

@@ -28,7 +28,7 @@ from api.present import Sight
 from api.problems import PROBLEM_TYPE
 from api.reading.names import Asked
 from api.reading.negotiation import preferred
-from api.reading.search import MAX_CHARACTERS, MAX_WORDS
+from api.reading.search import MAX_CHARACTERS, MAX_WORDS, searched
 from ledger.errors import AmbiguousError, InvalidFieldError, NotFoundError
 from projections import queries
 
@@ -168,7 +168,8 @@ def _found(parts: Parts, query: str) -> bytes | str:
     if not query:
         return search_page(parts, "", [])
     try:
-        return queries.resolve(parts.projections, query).subject
+        _, named = parts.others.resolve(query, parts.projections, lambda database: queries.resolve(database, query))
+        return named.subject
     except AmbiguousError as error:
         known = queries.known(parts.projections, error.choices)
         hits = [known.get(choice, queries.Hit(choice, "", "")) for choice in error.choices]
@@ -176,7 +177,7 @@ def _found(parts: Parts, query: str) -> bytes | str:
     except NotFoundError:
         pass
     try:
-        hits = queries.search(parts.projections, query, MAX_HITS)
+        hits = [hit for _, hit in searched(parts, query, MAX_HITS)[0]]
     except InvalidFieldError:
         hits = []  # there is no word in it
     return search_page(parts, query, hits, is_cut=len(hits) == MAX_HITS)

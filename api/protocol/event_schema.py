@@ -17,7 +17,7 @@ from ledger.log_keys import log_origin
 from ledger.payloads import PAYLOADS
 from ledger.proofs.receipts import RECEIPT_TYPE, VERSION
 from ledger.records import HEX64, TIME
-from ledger.subjects import NUMBER, REGISTRY_NAME
+from ledger.subjects import LOG_LABEL, NUMBER, REGISTRY_NAME
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 EVENT_PATH: Final = "/schemas/pith-event/v1.json"
@@ -29,6 +29,7 @@ _EVENT_ID: Final = "^sha256:[0-9a-f]{64}$"
 _SIGNATURE: Final = "^[A-Za-z0-9+/]{86}==$"
 _NONCE: Final = "^[A-Za-z0-9_-]{21}[AQgw]$"
 _CLAIM: Final = "^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
+_LOG: Final = f"{re.escape(log_origin(''))}(?:/{LOG_LABEL})?"
 _HASH: Final = "^[A-Za-z0-9+/]{43}=$"
 _TARGETS: Final[Mapping[str, Schema]] = {
     "event": {"pattern": _EVENT_ID},
@@ -65,7 +66,7 @@ def receipt_schema(base_url: str) -> Schema:
     members: Schema = {
         "receipt_type": {"const": RECEIPT_TYPE},
         "receipt_version": {"const": VERSION},
-        "origin": {"type": "string", "pattern": f"^{REGISTRY_NAME}{re.escape(log_origin(''))}$"},
+        "origin": {"type": "string", "pattern": f"^{REGISTRY_NAME}{_LOG}$"},
         "registry": {"type": "string", "pattern": f"^{REGISTRY_NAME}$"},
         "root": {"type": "string", "pattern": _EVENT_ID, "description": "The event id of the log's first entry."},
         "event": {"$ref": event, "unevaluatedProperties": False},

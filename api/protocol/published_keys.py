@@ -24,7 +24,7 @@ from api.reading.names import Asked, missing
 from ledger.errors import KeyNotValidError
 from ledger.keyring import NOW, Registration
 from ledger.keys import Role
-from ledger.log_keys import log_origin, log_verifier
+from ledger.log_keys import log_verifier
 from ledger.records import suffix_of
 from ledger.times import seconds
 from projections.bundles import MERGE_VERSION
@@ -150,8 +150,8 @@ def _key(key: Registration, sight: Sight) -> dict[str, Any]:
         "position": key.position,
     }
     if key.role == "log":
-        verifier = log_verifier(sight.registry.name, key.public_key)
-        found |= {"origin": log_origin(sight.registry.name), "verifier_key": verifier.format()}
+        verifier = log_verifier(sight.registry.name, key.public_key, sight.registry.label)
+        found |= {"origin": sight.registry.origin, "verifier_key": verifier.format()}
     return found
 
 

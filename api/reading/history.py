@@ -149,7 +149,7 @@ def history_handlers(parts: Parts, papers_known: Papers) -> list[HTTPRouteHandle
 def _record_as_of(parts: Parts, suffix: str, as_of: str) -> Answer:
     moment = _moment(parts, as_of)
     sight = parts.present.sight
-    subject = found(parts.projections, suffix).subject
+    subject = found(parts, suffix).subject
     registry = sight.registry if moment.size <= sight.size else parts.store.registry()
     try:
         document = queries.record_as_of(parts.store, subject, moment.size, registry)

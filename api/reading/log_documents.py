@@ -88,7 +88,7 @@ def paper_events(parts: Parts, suffix: str, sight: Sight, _before: Made | None) 
 
 def paper_graph(parts: Parts, suffix: str, sight: Sight, _before: Made | None) -> Made:
     """Make the graph around a paper: its newest snapshot, who cites it and whom it cites; raises NotFoundError."""
-    stored = found(parts.projections, suffix)
+    stored = found(parts, suffix)
     shown = stored.opened(sight.anchored_size)
     incoming, outgoing = queries.citations(parts.projections, stored.subject)
     counts = {"incoming": len(incoming), "outgoing": len(outgoing)}
@@ -125,7 +125,7 @@ def paper_bundle(parts: Parts, suffix: str, sight: Sight, before: Made | None) -
         NotFoundError: no such paper.
         NotYetProvenError: no published checkpoint covers its record yet.
     """
-    stored = found(parts.projections, suffix)
+    stored = found(parts, suffix)
     published = covering(parts.store, stored.position)
     if before is not None and before.source == published.note:
         return before
@@ -138,7 +138,7 @@ def paper_bundle(parts: Parts, suffix: str, sight: Sight, before: Made | None) -
 
 def judged_now(parts: Parts, suffix: str, sight: Sight) -> Judged:
     """Return every entry about a paper by now, with what became of it; raises NotFoundError."""
-    subject = found(parts.projections, suffix).subject
+    subject = found(parts, suffix).subject
     try:
         return judged_as_of(parts.store, subject, sight.size, sight.registry)
     except NotFoundError:

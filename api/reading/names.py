@@ -3,6 +3,8 @@
 A document's address has the whole suffix, in upper case and unescaped. A short form, an alias or another spelling is
 answered with 302: it may come to name several papers, so nobody should remember where it led. What names several
 papers already is answered with the choices (300).
+A paper in another log of the registry is answered by that log: the way there is a 302 too, and from a paper's one
+address a 307.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from litestar.response.base import ASGIResponse
 from api.answers import moved
 from api.caching import SHORT
 from api.parts import Parts
-from ledger.database import Database
+from api.reading.other_logs import OtherLog
 from ledger.errors import NotFoundError
 from projections import queries
 
@@ -63,36 +65,55 @@ async def elsewhere(parts: Parts, request: Asked, name: str, address: str) -> AS
 
     Raises:
         NotFoundError, AmbiguousError: it names none, or several.
+        OtherLogError: as `resolved` and `located` do.
     """
-    suffix = (await asyncio.to_thread(resolved, parts.projections, name)).subject[10:]
-    return moved(located(request, address.format(suffix)), SHORT)
+    log, named = await asyncio.to_thread(resolved, parts, name)
+    return moved(located(request, address.format(named.subject[10:]), log), SHORT)
 
 
-def located(request: Asked, address: str) -> str:
-    """Return another address of this application, with the query that was asked with."""
+def located(request: Asked, address: str, log: OtherLog | None = None) -> str:
+    """Return another address of this application, or of another log's, with the query that was asked with.
+
+    Raises:
+        OtherLogError: it is not known where that log is served.
+    """
     query = request.scope["query_string"].decode("latin-1")
     asked = f"?{query}" if query and query.isascii() and query.isprintable() else ""
-    return f"{request.scope.get('root_path', '')}{address}{asked}"
+    here = request.scope.get("root_path", "") if log is None else log.led().address
+    return f"{here}{address}{asked}"
 
 
-def resolved(database: Database, name: str) -> queries.Named:
-    """Find the paper that a name in an address means; raises NotFoundError, AmbiguousError."""
+def resolved(parts: Parts, name: str) -> tuple[OtherLog | None, queries.Named]:
+    """Find the paper that a name in an address means, and its log, None for the one here.
+
+    Raises:
+        NotFoundError, AmbiguousError: it means none, or several.
+        OtherLogError: none is known here, and another log of the registry cannot be read now.
+    """
     if len(name) > MAX_NAME:
         raise missing("no paper has so long a name")
     try:
-        return queries.resolve(database, name)
+        return parts.others.resolve(name, parts.projections, lambda database: queries.resolve(database, name))
     except NotFoundError as error:
         if name.endswith("/"):
-            return resolved(database, name.rstrip("/"))
+            return resolved(parts, name.rstrip("/"))
         raise missing(error.message) from None
 
 
-def found(database: Database, suffix: str) -> queries.Stored:
-    """Return the current view of the paper with a suffix; raises NotFoundError."""
-    stored = queries.stored(database, suffix)
-    if stored is None:
-        raise missing(f"no paper has the suffix {suffix}")
-    return stored
+def found(parts: Parts, suffix: str) -> queries.Stored:
+    """Return the current view of the paper with a suffix.
+
+    Raises:
+        NotFoundError: no log of the registry has it.
+        InOtherLogError: another has it.
+        OtherLogError: another may have it, and cannot be read now.
+    """
+    stored = queries.stored(parts.projections, suffix)
+    if stored is not None:
+        return stored
+    if led := parts.others.led_to(suffix):
+        raise led
+    raise missing(f"no paper has the suffix {suffix}")
 
 
 def missing(message: str) -> NotFoundError:

@@ -76,7 +76,7 @@ def proof_handlers(parts: Parts) -> list[HTTPRouteHandler]:
             )
         tree_size = whole(size, "size", 1) if size else None
         at = whole(position, "position") if position else None
-        return (await asyncio.to_thread(_inclusion, parts.store, event_id, at, tree_size)).to(request)
+        return (await asyncio.to_thread(_inclusion, parts, event_id, at, tree_size)).to(request)
 
     @route(
         "/api/proof/consistency",
@@ -109,8 +109,9 @@ def proof_handlers(parts: Parts) -> list[HTTPRouteHandler]:
     return [inclusion_proof, consistency_proof]
 
 
-def _inclusion(store: Store, event_id: str, position: int | None, size: int | None) -> Answer:
-    entry = entry_of(store, event_id_of(event_id)) if position is None else _entry_at(store, position)
+def _inclusion(parts: Parts, event_id: str, position: int | None, size: int | None) -> Answer:
+    store = parts.store
+    entry = entry_of(parts, event_id_of(event_id)) if position is None else _entry_at(store, position)
     if size is None:
         covering(store, entry.position)
         return Answer(inclusion(store, entry), TEXT, SHORT)

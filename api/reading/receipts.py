@@ -26,7 +26,6 @@ from ledger.errors import NotFoundError
 from ledger.events import Entry
 from ledger.proofs.receipts import Receipts
 from ledger.proofs.stream import Stream
-from ledger.store import Store
 from ledger.subjects import is_number
 from projections.queries import judged_as_of
 
@@ -86,17 +85,25 @@ def receipt_handlers(parts: Parts) -> list[HTTPRouteHandler]:
     return [event_receipt, event]
 
 
-def entry_of(store: Store, event_id: bytes) -> Entry:
-    """Return the entry of an event by its raw id; raises NotFoundError."""
+def entry_of(parts: Parts, event_id: bytes) -> Entry:
+    """Return the entry of an event by its raw id.
+
+    Raises:
+        NotFoundError: no log of the registry has it.
+        InOtherLogError: another has it.
+        OtherLogError: another may have it, and cannot be read now.
+    """
     try:
-        return store.find(event_id)
+        return parts.store.find(event_id)
     except NotFoundError as error:
+        if led := parts.others.led_to_event(event_id):
+            raise led from None
         raise NotFoundError(error.message, cure="/api/records/{suffix}/events lists a paper's events") from None
 
 
 def _receipt(parts: Parts, event_id: bytes) -> Answer:
     store, sight = parts.store, parts.present.sight
-    entry = entry_of(store, event_id)
+    entry = entry_of(parts, event_id)
     published = covering(store, entry.position)
     # It may have been published since the look, over more of the registry's stream than is at hand.
     stream = sight.stream if published.size <= sight.size else Stream.read(store, published.size)
@@ -105,7 +112,7 @@ def _receipt(parts: Parts, event_id: bytes) -> Answer:
 
 
 def _entry(parts: Parts, event_id: bytes) -> Answer:
-    entry = entry_of(parts.store, event_id)
+    entry = entry_of(parts, event_id)
     event: Any = msgspec.Raw(entry.event.raw)
     found = LogEntry(position=entry.position, received_at=entry.received_at, event=event, fate=_fate(parts, entry))
     return Answer(msgspec.json.encode(found), JSON, SHORT)

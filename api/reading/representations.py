@@ -31,7 +31,7 @@ def negotiated_json(parts: Parts, suffix: str, sight: Sight, before: Made | None
 
 def negotiated_linked_data(parts: Parts, suffix: str, sight: Sight, before: Made | None) -> Made:
     """Make the paper's description in JSON-LD; raises NotFoundError."""
-    stored = found(parts.projections, suffix)
+    stored = found(parts, suffix)
     source = _source(stored, sight)
     if before is not None and before.source == source:
         return before
@@ -42,7 +42,7 @@ def negotiated_linked_data(parts: Parts, suffix: str, sight: Sight, before: Made
 
 def negotiated_page(parts: Parts, suffix: str, sight: Sight, _before: Made | None) -> Made:
     """Make the paper's page; raises NotFoundError."""
-    stored = found(parts.projections, suffix)
+    stored = found(parts, suffix)
     document = served(stored.opened(sight.anchored_size), parts.settings.base_url)
     page = record_page(parts, document, citations(parts.projections, stored.subject))
     headers = {**_negotiated(parts, suffix), "content-security-policy": PAGE_POLICY}
@@ -50,7 +50,7 @@ def negotiated_page(parts: Parts, suffix: str, sight: Sight, _before: Made | Non
 
 
 def _record(parts: Parts, suffix: str, sight: Sight, before: Made | None, *, negotiated: bool) -> Made:
-    stored = found(parts.projections, suffix)
+    stored = found(parts, suffix)
     source = _source(stored, sight)
     if before is not None and before.source == source:
         return before

@@ -22,9 +22,9 @@ from api.parts import Parts
 from api.reading import papers
 from api.reading.names import MAX_NAME, Asked, caught_up, missing, resolved
 from api.reading.negotiation import asked_for
+from api.reading.other_logs import OtherLog
 from api.reading.papers import Papers
 from api.reading.parameters import Name, WaitFor, optional_whole
-from ledger.database import Database
 from ledger.errors import InvalidFieldError, NotFoundError
 from ledger.subjects import Alias, normal_arxiv, normal_source_id, parse_suffix
 from projections import queries
@@ -44,12 +44,16 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
-    """The paper that a name means; where the name has no version, the newest, and beside it the others."""
+    """The paper that a name means; where the name has no version, the newest, and beside it the others.
+
+    `log` is the origin of the log that it is in, where that is another of the registry's than the one served here.
+    """
 
     pith_number: str
     short_pith_number: str
     links: dict[str, str]
     other_versions: list[Version]
+    log: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def _by(description: str, example: str) -> QueryParameter:
@@ -101,11 +105,11 @@ def resolving_handlers(parts: Parts, papers_known: Papers) -> list[HTTPRouteHand
         given = dict(zip(KINDS, (arxiv, doi, acl, pmid, openreview, url, pith, q), strict=True))
         kind, name = _one_of(given)
         form = JSON if _is_true(json) else asked_for(request, (_PAGE, JSON))
-        named = await asyncio.to_thread(_resolve, parts.projections, kind, name)
+        log, named = await asyncio.to_thread(_resolve, parts, kind, name)
         if form == _PAGE:
-            address = f"{request.scope.get('root_path', '')}/pith/{named.subject[10:]}"
-            return moved(address, SHORT, {"vary": "accept"})
-        content = msgspec.json.encode(_shown(named, parts.settings.base_url))
+            here = request.scope.get("root_path", "") if log is None else log.led().address
+            return moved(f"{here}/pith/{named.subject[10:]}", SHORT, {"vary": "accept"})
+        content = msgspec.json.encode(_shown(named, parts.settings.base_url, log))
         return Answer(content, JSON, SHORT, {"vary": "accept"}).to(request)
 
     @route(
@@ -166,24 +170,26 @@ def _is_true(text: str) -> bool:
     return text == "true"
 
 
-def _resolve(database: Database, kind: str, name: str) -> queries.Named:
-    """Find the paper that an identifier of a kind names.
+def _resolve(parts: Parts, kind: str, name: str) -> tuple[OtherLog | None, queries.Named]:
+    """Find the paper that an identifier of a kind names, and its log, None for the one here.
 
     Raises:
         InvalidFieldError: it has not the form of its kind.
         NotFoundError, AmbiguousError: it names none, or several.
+        OtherLogError: none is known here, and another log cannot be read now.
     """
     if len(name) > MAX_NAME:
         raise InvalidFieldError("no identifier is so long", place=kind)
     if kind == "q":
-        return resolved(database, name)
+        return resolved(parts, name)
     if kind == "pith":
         if parse_suffix(name) is None:
             cure = "give a number, or 8 or more characters of its suffix"
             raise InvalidFieldError(f"{name[:80]!r} is no Pith Number", place=kind, cure=cure)
-        return resolved(database, name)
+        return resolved(parts, name)
+    alias = _alias(kind, name)
     try:
-        return queries.resolve_alias(database, _alias(kind, name))
+        return parts.others.resolve(name, parts.projections, lambda database: queries.resolve_alias(database, alias))
     except NotFoundError as error:
         raise missing(error.message) from None
 
@@ -197,12 +203,14 @@ def _alias(kind: str, name: str) -> Alias:
         raise InvalidFieldError(error.message, place=kind, cure=error.cure) from None
 
 
-def _shown(named: queries.Named, base_url: str) -> Resolved:
+def _shown(named: queries.Named, base_url: str, log: OtherLog | None) -> Resolved:
     return Resolved(
         pith_number=named.subject,
         short_pith_number=f"pith:{named.subject[10:18]}",
-        links=links(named.subject[10:], base_url),
+        # Versions may be in any log; an address here leads to the one that a paper is in.
+        links=links(named.subject[10:], log.led().address if log else base_url),
         other_versions=[
             Version(pith_number=other, links=links(other[10:], base_url)) for other in named.other_versions
         ],
+        log=log.origin if log else msgspec.UNSET,
     )

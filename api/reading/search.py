@@ -20,6 +20,7 @@ from api.caching import SHORT
 from api.documented import METHODS, RECORDS, answers, operation
 from api.parts import Parts
 from api.reading.names import Asked, caught_up
+from api.reading.other_logs import OtherLog
 from api.reading.parameters import WaitFor, optional_whole, whole
 from ledger.errors import InvalidFieldError
 from projections import queries
@@ -31,19 +32,21 @@ MAX_CHARACTERS: Final = 500
 
 
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper that holds all the words."""
+    """A paper that holds all the words; `log` is its log's origin, where that is another than the one served here."""
 
     pith_number: str
     title: str
     authors: str
     links: dict[str, str]
+    log: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Papers, the best match first."""
+    """Papers, the best match of each log first; `unread` are origins of logs that could not be asked now."""
 
     query: str
     hits: list[SearchHit]
+    unread: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def search_handlers(parts: Parts) -> list[HTTPRouteHandler]:
@@ -82,14 +85,32 @@ def search_handlers(parts: Parts) -> list[HTTPRouteHandler]:
             raise InvalidFieldError(
                 f"more than {MAX_WORDS} words or {MAX_CHARACTERS} characters", place="q", cure="give fewer words"
             )
-        hits = await asyncio.to_thread(queries.search, parts.projections, q, count)
-        result = SearchResult(query=q, hits=[_shown(hit, parts.settings.base_url) for hit in hits])
+        hits, unread = await asyncio.to_thread(searched, parts, q, count)
+        result = SearchResult(
+            query=q,
+            hits=[_shown(hit, log, parts.settings.base_url) for log, hit in hits],
+            unread=unread or msgspec.UNSET,
+        )
         return Answer(msgspec.json.encode(result), JSON, SHORT).to(request)
 
     return [search]
 
 
-def _shown(hit: queries.Hit, base_url: str) -> SearchHit:
+def searched(parts: Parts, words: str, limit: int) -> tuple[list[tuple[OtherLog | None, queries.Hit]], list[str]]:
+    """Search every log of the registry; return the hits, each with its log, and which logs could not be asked.
+
+    Raises:
+        InvalidFieldError: there is no word to look for.
+    """
+    return parts.others.search(words, queries.search(parts.projections, words, limit), limit)
+
+
+def _shown(hit: queries.Hit, log: OtherLog | None, base_url: str) -> SearchHit:
+    address = log.address if log and log.address else base_url
     return SearchHit(
-        pith_number=hit.subject, title=hit.title, authors=hit.authors, links=links(hit.subject[10:], base_url)
+        pith_number=hit.subject,
+        title=hit.title,
+        authors=hit.authors,
+        links=links(hit.subject[10:], address),
+        log=log.origin if log else msgspec.UNSET,
     )

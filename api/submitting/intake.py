@@ -61,7 +61,7 @@ class Intake:
         self._signatory = signatory
         self._gathered: list[_Ticket] = []
         self._since: dict[int, float] = {}
-        self._stream = Stream(Registry(store.registry_name))
+        self._stream = Stream(Registry(store.registry_name, store.label))
         self._stream_size = 0
 
     @property

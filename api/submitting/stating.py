@@ -15,7 +15,7 @@ from litestar import Request, Response
 from api.front.rates import client_of
 from api.identity.persons import PERSON_HEADER, Person, person_of
 from api.parts import Parts
-from api.reading.names import missing
+from api.reading.names import resolved
 from api.submitting import forms, idempotency
 from api.submitting.intake import Answered
 from api.submitting.submissions import answer_of, intake_of, note
@@ -24,6 +24,7 @@ from ledger.errors import (
     AmbiguousError,
     InvalidFieldError,
     NotFoundError,
+    OtherLogError,
     SignerNotAllowedError,
     SubmissionError,
 )
@@ -77,13 +78,15 @@ def paper_of(parts: Parts, suffix: str) -> str:
 
     Raises:
         NotFoundError, AmbiguousError: it is that of no paper, or begins several.
+        InOtherLogError: the paper is in another log of the registry, which takes what is said about it.
+        OtherLogError: it may be in another log, which cannot be read now.
     """
     if parse_suffix(suffix) is None:
         raise NotFoundError(f"{suffix[:80]!r} is the suffix of no Pith Number", cure="give 8 to 26 of its characters")
-    try:
-        return queries.resolve(parts.projections, suffix).subject
-    except NotFoundError as error:
-        raise missing(error.message) from None
+    log, named = resolved(parts, suffix)
+    if log is not None:
+        raise log.led()
+    return named.subject
 
 
 def _repeatable(
@@ -124,14 +127,15 @@ def _attempt(
 
 
 def _sign(parts: Parts, person: Person, event_type: str, subject: str, form: forms.Form) -> Submission:
-    def resolved(name: str) -> str | None:
+    def cited(name: str) -> str | None:
         try:
-            return queries.resolve(parts.projections, name).subject
-        except NotFoundError:
-            return None
+            _, named = parts.others.resolve(name, parts.projections, lambda database: queries.resolve(database, name))
+        except (NotFoundError, OtherLogError):
+            return None  # what is cited then stands under the name that was given
         except AmbiguousError as error:
             cure = f"give one of {', '.join(error.choices)}"
             raise InvalidFieldError(error.message, place="citing", cure=cure) from None
+        return named.subject
 
     def record_sha256() -> str:
         found: str = msgspec.json.decode(queries.record(parts.projections, subject, 0)["canonical_sha256"])
@@ -141,7 +145,7 @@ def _sign(parts: Parts, person: Person, event_type: str, subject: str, form: for
     event, disclosures = signatory.sign(
         event_type,
         subject,
-        form.payload(forms.Given(signatory.now(), record_sha256, resolved)),
+        form.payload(forms.Given(signatory.now(), record_sha256, cited)),
         target=form.aim(),
         on_behalf_of={"kind": person.kind, "subject": person.subject},
     )

@@ -36,7 +36,7 @@ from ledger import canonical
 from ledger.appending import Submission
 from ledger.commitments import Disclosure
 from ledger.errors import InvalidFieldError, LedgerError, SubmissionError, TooLargeError
-from ledger.events import from_decoded
+from ledger.events import from_decoded, parse_quickly
 from ledger.store import Store
 
 MAX_LINES: Final = 1_000
@@ -197,6 +197,8 @@ def submission_of(body: bytes) -> Submission:
     Raises:
         MalformedError: the text is no event's.
     """
+    if (event := parse_quickly(body)) is not None:
+        return Submission(event)
     value = canonical.decode(body, max_bytes=MAX_LINE_BYTES)
     if not isinstance(value, dict) or "event" not in value:
         return Submission(from_decoded(value))

@@ -13,7 +13,6 @@ from typing import Any, Final
 from ledger.checkpoints import Opened, open_checkpoint
 from ledger.errors import UsageError, VerificationError
 from ledger.events import Entry
-from ledger.log_keys import log_origin, open_log_checkpoint
 from ledger.notes import Verifier, parse_verifier
 from ledger.proofs.entry_rows import entry_of_row, row_of
 from ledger.proofs.sparse import SparseTargets, verify_sparse
@@ -41,7 +40,10 @@ class Authority:
 
     @property
     def origin(self) -> str:
-        return self.key.name if self.key else log_origin(self.registry.name if self.registry else "")
+        if self.key:
+            return self.key.name
+        assert self.registry is not None
+        return self.registry.origin
 
     def open(self, note: bytes, *, known_at: int = 0, others: Iterable[Verifier] = ()) -> Opened:
         """Open a checkpoint of this log.
@@ -56,7 +58,7 @@ class Authority:
         if self.key:
             return open_checkpoint(note, self.key.name, self.key, others)
         assert self.registry is not None
-        return open_log_checkpoint(note, self.registry.name, self.registry.keys, known_at=known_at, others=others)
+        return self.registry.open_checkpoint(note, known_at=known_at, others=others)
 
     def facts(self) -> dict[str, Any]:
         """Return what a file must carry so that others can follow: `root` and `key_events`, or `log_key`."""
@@ -76,7 +78,8 @@ class Authority:
             by = "as you asked" if self.pinned else "by the file's own word: pin it with --log-key"
             return f"log key: {self.key.format()}, {by}"
         by = "as you asked" if self.pinned else "by its own word: pin it with --root"
-        return f"root: {self.root}, {by}"
+        of = f", log {self.origin}" if self.registry and self.registry.label else ""
+        return f"root: {self.root}, {by}{of}"
 
 
 def identity(store: Store, stream: Stream | None = None) -> dict[str, Any]:
@@ -87,14 +90,14 @@ def identity(store: Store, stream: Stream | None = None) -> dict[str, Any]:
     """
     published = store.checkpoints.published()
     stream = stream or Stream.read(store, published.size)
-    keys = stream.registry.keys
-    events = stream.relied_on([], keys.of_role("log", published.size), published.size)
-    opened = open_log_checkpoint(published.note, store.registry_name, keys, before=published.size)
+    registry = stream.registry
+    events = stream.relied_on([], registry.keys.of_role("log", published.size), published.size)
+    opened = registry.open_checkpoint(published.note, before=published.size)
     return {
         "identity_type": IDENTITY_TYPE,
         "identity_version": IDENTITY_VERSION,
-        "origin": log_origin(store.registry_name),
-        "registry": store.registry_name,
+        "origin": registry.origin,
+        "registry": registry.name,
         "root": stream.entries[0].event.id_text,
         "log_key": opened.signers[0].format(),
         "key_events": [row_of(entry) for entry in events],
@@ -102,7 +105,7 @@ def identity(store: Store, stream: Stream | None = None) -> dict[str, Any]:
 
 
 def authority_of(facts: Mapping[str, Any], root: str | None = None, log_key: Verifier | None = None) -> Authority:
-    """Read who may sign for a log from a file's `registry`, `root` and `key_events`, or its `log_key`.
+    """Read who may sign for a log from a file's `origin`, `registry`, `root` and `key_events`, or its `log_key`.
 
     Args:
         root: the root event id known from elsewhere; None takes the file's own word.
@@ -117,7 +120,7 @@ def authority_of(facts: Mapping[str, Any], root: str | None = None, log_key: Ver
         with step("canonical form"):
             return Authority(None, "", (), _key_in_file(facts["log_key"]), pinned=False)
     with step("canonical form"):
-        registry = Registry.named(facts["registry"])
+        registry = Registry.of_origin(facts["registry"], facts["origin"])
         entries = sorted((entry_of_row(row) for row in facts["key_events"]), key=lambda entry: entry.position)
     return authority_of_events(registry, entries, root, facts.get("root"))
 

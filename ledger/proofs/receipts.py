@@ -13,7 +13,6 @@ from ledger.checkpoint_store import SignedCheckpoint
 from ledger.errors import UsageError
 from ledger.events import Entry
 from ledger.keyring import Registration
-from ledger.log_keys import log_origin
 from ledger.merkle import NodeReader, consistency_proof, inclusion_proof
 from ledger.proofs.authority import identity
 from ledger.proofs.entry_rows import hashes_to_text, row_of
@@ -45,12 +44,11 @@ class Receipts:
         self._anchored_size = stream.registry.stated_size()
         self._rows: dict[int, str] = {}
         self._key_events: dict[str, list[Entry]] = {}
-        name = stream.registry.name
         facts = {
             "receipt_type": RECEIPT_TYPE,
             "receipt_version": VERSION,
-            "origin": log_origin(name),
-            "registry": name,
+            "origin": stream.registry.origin,
+            "registry": stream.registry.name,
             "root": stream.entries[0].event.id_text,
             "checkpoint": checkpoint.note.decode(),
         }

@@ -27,7 +27,7 @@ class Stream:
     @classmethod
     def read(cls, store: Store, size: int) -> Stream:
         """Read the stream as it was when the log had `size` entries."""
-        found = cls(Registry(store.registry_name))
+        found = cls(Registry(store.registry_name, store.label))
         found.extend(store.of_registry(0, size))
         return found
 

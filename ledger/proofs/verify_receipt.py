@@ -117,7 +117,7 @@ def verify_consistency_file(proof: Mapping[str, Any], trust: Trust) -> list[str]
 def _authority(receipt: Mapping[str, Any], trust: Trust, entry: Entry) -> Authority:
     """Read the receipt's key events; an event of the registry's own stream takes its place among them."""
     with step("canonical form"):
-        registry = Registry.named(receipt["registry"])
+        registry = Registry.of_origin(receipt["registry"], receipt["origin"])
         own = [entry] if entry.event.subject == registry.subject else []
         entries = sorted([*map(entry_of_row, receipt["key_events"]), *own], key=lambda known: known.position)
     return authority_of_events(registry, entries, trust.root, receipt.get("root"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,9 @@ from ledger.proofs.trust import Trust
 from ops.audit import Audit, audit_home
 from ops.cli.output import Json, progress, settings, show_checks, tell
 from ops.cli.proving import Root
+from ops.cli.replaying import Engine, Scheduler, Workers
 from ops.home import now
+from ops.replaying.replay import Crew, EngineName
 from ops.verify_export import verify_export
 
 
@@ -25,7 +26,9 @@ def audit(
     export: Annotated[
         Path | None, typer.Argument(help="An exported folder; without it the ledger of PITH_DATA is audited.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Threads that check signatures.", min=1)] = os.cpu_count() or 1,
+    workers: Workers = None,
+    engine: Engine = EngineName.processes,
+    scheduler: Scheduler = "",
     root: Root = None,
     json: Json = False,
 ) -> None:
@@ -39,7 +42,8 @@ def audit(
         else:
             show_checks(checks)
         return
-    course = Audit(workers, progress) if json else Audit(workers, progress, lambda check: show_checks([check]))
+    crew = Crew(engine, workers, scheduler)
+    course = Audit(crew, progress) if json else Audit(crew, progress, lambda check: show_checks([check]))
     log, projected = audit_home(settings(), now(), course, root)
     if json:
         tell(

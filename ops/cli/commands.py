@@ -12,10 +12,13 @@ from ledger.errors import LedgerError, LogCorruptedError, ProjectionError, Usage
 from ops.cli import (
     INTERRUPTED,
     auditing,
+    benchmarking,
+    databases,
     following,
     holding,
     importing,
     keeping,
+    logs,
     mirroring,
     moderating,
     policy,
@@ -42,6 +45,7 @@ app = typer.Typer(
 )
 for module in (
     keeping,
+    logs,
     importing,
     signing,
     reading,
@@ -58,6 +62,8 @@ for module in (
     holding,
     working,
     tokens,
+    databases,
+    benchmarking,
 ):
     module.register(app)
 

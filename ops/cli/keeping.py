@@ -17,9 +17,12 @@ from ledger.signing import HeldKey, Signatory
 from ledger.subjects import registry_subject
 from ops.cli.output import Json, opened, say, settings, tell
 from ops.cli.remote import ItsLogKey, ItsRoot, connected, name_of
+from ops.database_address import shown
+from ops.databases import place_of
 from ops.home import OWN_ROLES, create_home, now
 from ops.importers.values import normal_orcid
 from ops.keyfiles import read_key, write_key
+from ops.migrations.lines import JOBS, LOG, PRIVATE
 from ops.rotation import rotate as rotate_key
 from ops.settings import api_settings
 from ops.whole_files import as_file
@@ -122,7 +125,7 @@ def rotate(
     """Replace one of the registry's own keys by a new one; what the old one signed keeps counting."""
     with opened() as home:
         done = rotate_key(home, role)  # type: ignore[arg-type]  # the function refuses other words
-        registry = home.store.registry_name
+        registry, logs = home.store.registry_name, home.store.registry().policy().logs or []
         home.catch_up()
     if json:
         tell({"role": role, "old_key_id": done.old, "new_key_id": done.new, "retired": str(done.retired)})
@@ -131,13 +134,17 @@ def rotate(
         f"old        {done.old}",
         f"new        {done.new}",
         f"retired    {done.retired} (keep it with your backups: it signs nothing any more)",
-        *(_about_log_key(done.public_key, registry) if role == "log" else ["next       back up the new key"]),
+        *(
+            _about_log_key(done.public_key, registry, ["", *logs])
+            if role == "log"
+            else ["next       back up the new key"]
+        ),
     )
 
 
-def _about_log_key(public_key: bytes, registry: str) -> list[str]:
+def _about_log_key(public_key: bytes, registry: str, labels: list[str]) -> list[str]:
     return [
-        f"log        {log_verifier(registry, public_key).format()}",
+        *(f"log        {log_verifier(registry, public_key, label).format()}" for label in labels),
         "           tell witnesses first: they follow both keys from then on (--log OLD --log NEW)",
         "next       pith checkpoint",
     ]
@@ -154,6 +161,9 @@ def show_settings(json: Json = False) -> None:
         "PITH_WITNESS_POLICY": str(found.witness_policy or ""),
         "PITH_TRUSTED_PROXIES": " ".join(found.trusted_proxies),
         "PITH_SERVICES": str(found.services_path),
+        "PITH_DATABASE_URL": shown(found.database_url) if found.database_url else "",
+        "PITH_DATABASE_OWNER_URL": shown(found.owner_url) if found.owner_url else "",
+        "PITH_DATABASE_SCHEMA": found.schema if found.database_url else "",
         "PITH_RATE_LIMITS": " ".join(f"{cost}={limit}" for cost, limit in served.rate_limits.items()),
         "PITH_OPENID_ISSUER": openid.issuer if openid else "",
         "PITH_OPENID_CLIENT_ID": openid.client_id if openid else "",
@@ -164,10 +174,10 @@ def show_settings(json: Json = False) -> None:
         "PITH_SMTP_USER": mail.user if mail else "",
         "PITH_SMTP_PASSWORD": "(set)" if mail and mail.password else "",
         "PITH_SSH_KEY_LISTS": " ".join(f"{scheme}={address}" for scheme, address in served.ssh_key_lists.items()),
-        "ledger": str(found.ledger_path),
+        "ledger": place_of(found, LOG),
         "projections": str(found.projections_path),
-        "private": str(found.private_path),
-        "jobs": str(found.jobs_path),
+        "private": place_of(found, PRIVATE),
+        "jobs": place_of(found, JOBS),
         "keys": str(found.keys),
     }
     if json:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from ledger.errors import LedgerError, UsageError
 from ledger.store import Store
 from ops.home import Home, open_home
 from ops.settings import Settings, read_settings
+from ops.shared_logs import kept_together
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 AsOf = Annotated[
@@ -41,11 +42,16 @@ def settings() -> Settings:
 
 
 @contextmanager
-def opened() -> Iterator[Home]:
-    """Open the ledger of PITH_DATA for the length of a command."""
+def opened(*, apart: bool = False) -> Iterator[Home]:
+    """Open the ledger of PITH_DATA for the length of a command.
+
+    Args:
+        apart: leave the registry's other logs as they are, which else get what this one has of keys and policies.
+    """
     home = open_home(settings())
     try:
-        yield home
+        with nullcontext() if apart else kept_together(home):
+            yield home
     finally:
         home.close()
 

@@ -127,6 +127,7 @@ def _lines(found: PolicySet) -> list[str]:
     for name, value in (("held", "held"), ("accepted", "accepted")):
         kinds = [kind for kind, rule in msgspec.to_builtins(found.moderation).items() if rule == value]
         lines.append(f"{name:12} {', '.join(kinds) or 'nothing'}")
+    lines += [f"log          {label} beside the first" for label in found.logs or ()]
     matched = [name for name, is_matched in msgspec.to_builtins(found.matching).items() if is_matched]
     lines.append(f"matching     {', '.join(matched) or 'nothing'} make an author's claim strong")
     return [*lines, f"limits       {found.max_event_bytes} bytes an event, {found.skew_seconds} seconds of skew"]

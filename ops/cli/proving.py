@@ -19,9 +19,10 @@ from ops.checkpointing import newest, read_policy
 from ops.cli.output import Json, KeyOption, keys_of, opened, progress, say, show_checks, tell, write_out
 from ops.cli.reading import Subject
 from ops.cli.remote import ItsLogKey, ItsRoot, connected, remark_on_trust
+from ops.finding import found_anywhere
 from ops.home import Home
 from ops.verify import verify_path
-from projections import bundles, queries
+from projections import bundles
 from projections.rebuild import replay
 
 if TYPE_CHECKING:
@@ -121,10 +122,9 @@ def bundle(context: typer.Context, subject: Subject, root: ItsRoot = None, log_k
             tell(registry.bundle(subject).value)
             remark_on_trust(registry)
         return
-    with opened() as home:
-        newest(home)
-        home.catch_up()
-        tell(bundles.bundle(home.store, queries.resolve(home.projections, subject).subject))
+    with opened() as home, found_anywhere(home, subject) as (holder, named):
+        newest(holder)
+        tell(bundles.bundle(holder.store, named.subject))
 
 
 def export(

@@ -19,6 +19,7 @@ from ledger.verdicts import Verdict
 from ops.cli.output import AsOf, Json, console, opened, plain, position_of, say, tell
 from ops.cli.remote import ItsLogKey, ItsRoot, connected, remark
 from ops.cli.remote_reading import Shown, history_rows, hits, shown
+from ops.finding import found_anywhere, searched_anywhere
 from ops.home import Home
 from projections import queries
 
@@ -64,9 +65,9 @@ def show(
 
 
 def _shown(subject: str, as_of: str | None) -> Shown:
-    with opened() as home:
-        home.catch_up()
-        named = queries.resolve(home.projections, subject)
+    with opened() as here, found_anywhere(here, subject) as (home, named):
+        if home is not here:
+            remark(f"this paper is in the log {home.store.registry().origin}, in {home.settings.data}")
         registry = home.store.registry()
         if as_of is None:
             document = queries.record(home.projections, named.subject, registry.anchored_size())
@@ -117,12 +118,12 @@ def history(
 
 def _history(subject: str, as_of: str | None) -> list[dict[str, Any]]:
     with opened() as home:
-        position = position_of(home.store, as_of)
         if subject == "registry":
+            position = position_of(home.store, as_of)
             return [_row(entry, Verdict("counted")) for entry in home.store.of_registry(0, position)]
-        home.catch_up()
-        number = queries.resolve(home.projections, subject).subject
-        return _judged_rows(home, number, position, home.store.registry())
+        with found_anywhere(home, subject) as (holder, named):
+            position = position_of(holder.store, as_of)
+            return _judged_rows(holder, named.subject, position, holder.store.registry())
 
 
 def _remark(registry: Client, *, json: bool) -> None:
@@ -155,19 +156,23 @@ def find(
 
 def _hits(text: str, limit: int) -> list[queries.Hit]:
     with opened() as home:
-        home.catch_up()
         try:
-            named = queries.resolve(home.projections, text)
-            found = [queries.Hit(named.subject, *_title(home, named.subject))]
-            return found + [queries.Hit(other, *_title(home, other)) for other in named.other_versions]
+            with found_anywhere(home, text) as (holder, named):
+                return [_hit(home, holder, subject) for subject in (named.subject, *named.other_versions)]
         except NotFoundError:
-            return queries.search(home.projections, text, limit)
+            hits, unread = searched_anywhere(home, text, limit)
+            for error in unread:
+                remark(str(error))
+            return hits
 
 
-def _title(home: Home, subject: str) -> tuple[str, str]:
-    document = queries.record(home.projections, subject, home.store.registry().anchored_size())
-    paper = msgspec.json.decode(document["paper"])
-    return paper.get("title", ""), paper.get("authors_text", "")
+def _hit(home: Home, holder: Home, subject: str) -> queries.Hit:
+    """Return a paper with its title; a version of it may be in another log than the newest."""
+    known = queries.known(holder.projections, [subject])
+    if subject not in known:
+        with found_anywhere(home, subject) as (other, _):
+            known = queries.known(other.projections, [subject])
+    return known.get(subject, queries.Hit(subject, "", ""))
 
 
 def _judged_rows(home: Home, number: str, position: int, registry: Registry) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ ON_A_REGISTRY: Final = frozenset(
 )
 """What can be done on a registry elsewhere."""
 
-ON_NONE: Final = frozenset({"init", "settings", "verify", "serve", "mirror", "monitor", "witness"})
+ON_NONE: Final = frozenset({"init", "settings", "verify", "serve", "mirror", "monitor", "witness", "bench"})
 """What is about no chosen registry, so that `PITH_URL` means nothing to it."""
 
 LONG: Final = 1_000

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
-from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 import typer
 
-from ledger.errors import VerificationError
-from ops.cli.output import AsOf, Json, opened, position_of, progress, say, tell
-from ops.importers.run import peak_memory_mb
-from ops.verify_log import verify_all, verify_all_signers, verify_by_checkpoint
+from ledger.errors import UsageError
+from ops.cli.output import AsOf, Json, opened, position_of, progress, say, show_checks, tell
+from ops.memory import peak_memory_mb
+from ops.replaying.checking import SUMMARY, Course, Mode
+from ops.replaying.places import place_of_log
+from ops.replaying.replay import Crew, EngineName, rows_of_log
+from ops.replaying.replay import replay as replay_log
+from ops.replaying.replay import verify as verify_log
 from projections.rebuild import rebuild as rebuild_projections
-from projections.rebuild import replay as replay_projections
 
 Root = Annotated[str | None, typer.Option("--root", help="The event id the log must begin with (sha256:…).")]
-
-
-class Mode(StrEnum):
-    all = "all"
-    signers = "signers"
-    checkpoint = "checkpoint"
-    none = "none"
-
-
-_CHECKED = {
-    Mode.all: "every signature and rule checked",
-    Mode.signers: "every signature checked",
-    Mode.checkpoint: "every entry checked against the signed checkpoint",
-    Mode.none: "nothing checked",
-}
-
-
-_CHECKS = {Mode.all: verify_all, Mode.signers: verify_all_signers, Mode.checkpoint: verify_by_checkpoint}
+Workers = Annotated[
+    int | None, typer.Option(help="Worker processes, by default one a processor; 1 works in this one.", min=1)
+]
+Engine = Annotated[
+    EngineName, typer.Option(help="Who works: processes of this machine, or a Dask cluster (pith-ledger[dask]).")
+]
+Scheduler = Annotated[
+    str, typer.Option(help="The address of a Dask scheduler, as tcp://HOST:8786; without it a cluster is started here.")
+]
+_HELP = "; ".join(f"{mode}: {what}" for mode, what in SUMMARY.items())
 
 
 def register(app: typer.Typer) -> None:
@@ -45,56 +38,73 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    verify: Annotated[
-        Mode, typer.Option(help=f"{'; '.join(f'{mode}: {what}' for mode, what in _CHECKED.items())}.")
-    ] = Mode.all,
-    workers: Annotated[int, typer.Option(help="Threads that check signatures.", min=1)] = os.cpu_count() or 1,
+    verify: Annotated[Mode, typer.Option(help=f"{_HELP}.")] = Mode.all,
+    workers: Workers = None,
+    engine: Engine = EngineName.processes,
+    scheduler: Scheduler = "",
+    fold: Annotated[bool, typer.Option(help="Fold what is verified to the state digest, or only verify.")] = True,
     as_of: AsOf = None,
     root: Root = None,
     json: Json = False,
 ) -> None:
-    """Fold the log from its first event and print the state digest."""
+    """Verify and fold the log from its first event in one pass, and print the state digest."""
+    if not fold and verify is Mode.none:
+        raise UsageError("nothing is left to do", place="--no-fold", cure="verify something, or fold")
     with opened() as home:
         stop = position_of(home.store, as_of)
-        begins_with = home.store.entry(0).event.id_text
-        if root not in (None, begins_with):
-            raise VerificationError("root", f"the log begins with {begins_with}")
+        course = Course(home.ledger, home.store, verify, stop, root)
+        chosen = Crew(engine, workers, scheduler).at(place_of_log(home.settings), home.ledger, stop)
         started = time.perf_counter()
-        if verify is not Mode.none:
-            with progress("verifying", stop) as advance, ThreadPoolExecutor(workers) as threads:
-                _CHECKS[verify](home.store, stop, threads if workers > 1 else None, advance)
-        verified = time.perf_counter()
-        with progress("folding", stop) as advance:
-            digest = replay_projections(home.store, stop, progress=advance)
+        with progress("replaying", stop) as advance:
+            digest = ""
+            if fold:
+                digest = replay_log(course, chosen, advance)
+            else:
+                verify_log(course, chosen, advance)
         seconds = time.perf_counter() - started
     facts = {
         "events": stop,
         "verify": verify.value,
         "seconds": round(seconds, 3),
-        "verify_seconds": round(verified - started, 3),
         "events_per_second": round(stop / seconds) if seconds else 0,
-        "peak_memory_mb": round(peak_memory_mb()),
-        "state_digest": digest,
+        "peak_memory_mb": round(sum((course.memory_mb | {os.getpid(): peak_memory_mb()}).values())),
+        "checks": course.sentences,
+        **({"state_digest": digest} if fold else {}),
     }
     if json:
         tell(facts)
         return
+    show_checks(course.sentences)
+    done = "replayed" if fold else "gone over"
     say(
-        f"{stop} events replayed, {_CHECKED[verify]}: {seconds:.1f} s, {facts['events_per_second']:,} events/s, "
+        f"{stop} events {done}, {SUMMARY[verify]}: {seconds:.1f} s, {facts['events_per_second']:,} events/s, "
         f"peak memory {facts['peak_memory_mb']} MB",
-        f"state digest {digest}",
+        *([f"state digest {digest}"] if fold else []),
     )
 
 
 def rebuild(
     projection: Annotated[
-        str | None, typer.Argument(help="records, aliases, citations or search; default: all.")
+        str | None, typer.Argument(help="records, aliases, citations, moderation or search; default: all.")
     ] = None,
+    verify: Annotated[Mode, typer.Option(help=f"{_HELP}.")] = Mode.none,
+    workers: Workers = None,
+    engine: Engine = EngineName.processes,
+    scheduler: Scheduler = "",
     json: Json = False,
 ) -> int:
     """Build projections anew beside the old ones, compare, and switch to them."""
-    with opened() as home, progress("rebuilding", home.store.head().size) as advance:
-        found = rebuild_projections(home.store, home.projections, [projection] if projection else [], advance)
+    with opened() as home:
+        size = home.store.head().size
+        chosen = Crew(engine, workers, scheduler).at(place_of_log(home.settings), home.ledger, size)
+        with progress("rebuilding", size) as advance:
+            found = rebuild_projections(
+                home.store,
+                home.projections,
+                [projection] if projection else [],
+                advance,
+                lambda names, stop: rows_of_log(Course(home.ledger, home.store, verify, stop), chosen, names),
+            )
     if json:
         tell([{**msgspec.to_builtins(outcome), "same": outcome.same} for outcome in found])
     else:

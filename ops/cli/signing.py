@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,26 +15,29 @@ import typer
 
 from ledger import canonical
 from ledger.appending import Appended, Outcome, Submission
+from ledger.bulk import BATCH, append_all, open_workers
 from ledger.canonical import MAX_EVENT_BYTES
 from ledger.commitments import MAX_TEXT_BYTES, Disclosure
 from ledger.errors import InvalidFieldError, LedgerError, NotJsonError, SubmissionError, UsageError
-from ledger.events import Event, from_value
+from ledger.events import Event, from_decoded, parse_quickly
 from ledger.proofs import receipts
 from ledger.signing import Signatory
+from ledger.store import Store
 from ledger.subjects import is_number
 from ops.checkpointing import newest
 from ops.cli.output import Json, opened, read_argument, say, tell
 from ops.cli.remote import ItsLogKey, ItsRoot, connected, handed_in, remark
-from ops.home import now
+from ops.databases import open_log
+from ops.finding import found_anywhere
+from ops.home import collect_rarely, now
 from ops.keyfiles import read_key
+from ops.settings import Settings
 from ops.whole_files import as_file, write_whole
-from projections.queries import resolve
 
 if TYPE_CHECKING:
     from api.client.client import Client
 
 MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 8 * MAX_TEXT_BYTES
-BATCH: Final = 1_000
 
 
 def register(app: typer.Typer) -> None:
@@ -137,11 +142,9 @@ def append(
 def _append(lines: list[bytes], receipt: Path | None) -> Iterator[Outcome | LedgerError]:
     with opened() as home:
         home.check_own()
-        for start in range(0, len(lines), BATCH):
-            parsed = _parsed(lines[start : start + BATCH], home.store.verify)
-            outcomes = iter(home.store.append([item for item in parsed if isinstance(item, Submission)], home.clock))
-            for item in parsed:
-                outcome = next(outcomes) if isinstance(item, Submission) else item
+        opener = partial(_opened_log, home.settings)
+        with open_workers(opener) if len(lines) > BATCH else nullcontext() as workers:
+            for outcome in chain.from_iterable(append_all(home.store, lines, home.clock, workers, read=_submission)):
                 yield outcome
                 if receipt is not None and isinstance(outcome, Appended):
                     newest(home)
@@ -149,23 +152,26 @@ def _append(lines: list[bytes], receipt: Path | None) -> Iterator[Outcome | Ledg
         home.catch_up()
 
 
+def _opened_log(settings: Settings) -> Store:
+    collect_rarely()
+    return Store(open_log(settings))
+
+
 def _number(registry: Client | None, name: str) -> str:
     """Return the number of the paper that a name means."""
     if registry is None:
-        with opened() as home:
-            return resolve(home.projections, name).subject
+        with opened() as home, found_anywhere(home, name) as (_, named):
+            return named.subject
     found = registry.resolve(name).pith_number
     remark(f"open: {name} is {found}, by the registry's word: this is what is signed about")
     return found
 
 
-def _parsed(
-    lines: list[bytes], verified: Callable[[Submission], Submission] = lambda submission: submission
-) -> list[Submission | LedgerError]:
+def _parsed(lines: list[bytes]) -> list[Submission | LedgerError]:
     parsed: list[Submission | LedgerError] = []
     for line in lines:
         try:
-            parsed.append(verified(_submission(line)))
+            parsed.append(_submission(line))
         except LedgerError as error:
             parsed.append(error)
     return parsed
@@ -173,18 +179,20 @@ def _parsed(
 
 def _submission(line: bytes) -> Submission:
     """Read one submitted line: an event, or `{"event": …, "disclosures": {path: {salt, text}}}`."""
+    if (event := parse_quickly(line)) is not None:
+        return Submission(event)
     value = canonical.decode(line, max_bytes=MAX_LINE_BYTES)
     if not isinstance(value, dict):
         raise NotJsonError("a submission is a JSON object")
     if "event" not in value:
-        return Submission(from_value(value))
+        return Submission(from_decoded(value))
     try:
         disclosures = msgspec.convert(value.get("disclosures", {}), dict[str, Disclosure])
     except msgspec.ValidationError as error:
         raise InvalidFieldError(str(error), place="disclosures") from None
     if not isinstance(value["event"], dict) or set(value) - {"event", "disclosures"}:
         raise InvalidFieldError("a submission holds an event and its disclosures", place="event")
-    return Submission(from_value(value["event"]), disclosures)
+    return Submission(from_decoded(value["event"]), disclosures)
 
 
 def _is_one_object(raw: bytes) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated
 
 import typer
 
-from ledger.database import Database, open_sqlite
+from ledger.database import Database
 from ledger.times import seconds
 from ops.cli.output import Json, opened, say, tell
+from ops.databases import open_private
 from ops.home import Home
 
 Name = Annotated[str, typer.Argument(help="What the token is called, such as who or what holds it.")]
@@ -81,13 +82,5 @@ def revoke(name: Name, json: Json = False) -> None:
 
 @contextmanager
 def _private() -> Iterator[tuple[Home, Database]]:
-    # Imported here so that no other command waits for the web framework.
-    from api.private import create_private_tables
-
-    with opened() as home:
-        private = open_sqlite(home.settings.private_path)
-        try:
-            create_private_tables(private, home.random)
-            yield home, private
-        finally:
-            private.close()
+    with opened() as home, closing(open_private(home.settings, home.random)) as private:
+        yield home, private

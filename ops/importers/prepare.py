@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.errors import LedgerError, SubmissionError
+from ledger.errors import ForeignLogError, LedgerError, SubmissionError
 from ledger.events import Entry, Event
 from ledger.keyring import KeyHistory
+from ledger.rules import has_form
 from ledger.signatures import issue_receipt, verify_signatures
 from ledger.signing import Signatory
+from ops.finding import held_elsewhere
 from ops.home import Home
 from ops.importers.drafts import Draft
 from ops.importers.files import Source, worked_out
@@ -23,13 +25,17 @@ from ops.importers.files import Source, worked_out
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What one source adds: the bytes of signed events, and the reason why it, or a part of it, is refused."""
+    """What one source adds: the bytes of signed events, and the reason why it, or a part of it, is refused.
+
+    `formed` says that `rules.check_form` lets all the events pass.
+    """
 
     source: Source
     subject: str
     events: tuple[bytes, ...] = ()
     error: LedgerError | None = None
     notes: tuple[str, ...] = ()
+    formed: bool = False
 
 
 def prepare(home: Home, sources: Sequence[Source]) -> list[Prepared]:
@@ -38,6 +44,7 @@ def prepare(home: Home, sources: Sequence[Source]) -> list[Prepared]:
     lines = [worked_out(source) for source in sources]
     size = home.store.head().size
     known = home.store.of_subjects({line.draft.subject for line in lines if line.draft}, size)
+    held = held_elsewhere(home, [subject for subject, entries in known.items() if not entries])
     keys: KeyHistory | None = None
     prepared = []
     for source, line in zip(sources, lines, strict=True):
@@ -47,7 +54,9 @@ def prepare(home: Home, sources: Sequence[Source]) -> list[Prepared]:
             continue
         late: SubmissionError | None = None
         try:
-            events = list(_difference(draft, known[draft.subject], signer, receipts))
+            if draft.subject in held:
+                raise ForeignLogError(f"the record is in the log {held[draft.subject]}", cure="import it there")
+            events = list(_difference(draft, known[draft.subject], signer, receipts, home.store.label))
             try:
                 events += _graph(draft, known[draft.subject], signer)
             except SubmissionError as error:
@@ -60,17 +69,19 @@ def prepare(home: Home, sources: Sequence[Source]) -> list[Prepared]:
             prepared.append(Prepared(source, draft.subject, error=error, notes=draft.notes))
         else:
             raws = tuple(event.raw for event in events)
-            prepared.append(Prepared(source, draft.subject, raws, late, draft.notes))
+            prepared.append(Prepared(source, draft.subject, raws, late, draft.notes, all(map(has_form, events))))
     return prepared
 
 
-def _difference(draft: Draft, known: Sequence[Entry], signer: Signatory, receipts: Signatory) -> Iterator[Event]:
+def _difference(
+    draft: Draft, known: Sequence[Entry], signer: Signatory, receipts: Signatory, label: str
+) -> Iterator[Event]:
     """Yield the events that bring the log to what a source says of one paper."""
     payloads = [
         entry.event.payload for entry in known if entry.event.event_type in ("record_created", "record_updated")
     ]
     if not payloads:
-        yield signer.sign("record_created", draft.subject, _created(draft, receipts))[0]
+        yield signer.sign("record_created", draft.subject, _created(draft, receipts, label))[0]
     else:
         if update := _update(draft, payloads):
             yield signer.sign("record_updated", draft.subject, update)[0]
@@ -93,7 +104,7 @@ def _graph(draft: Draft, known: Sequence[Entry], signer: Signatory) -> Iterator[
             yield signer.sign("graph_snapshot", draft.subject, draft.graph)[0]
 
 
-def _created(draft: Draft, receipts: Signatory) -> dict[str, Any]:
+def _created(draft: Draft, receipts: Signatory, label: str) -> dict[str, Any]:
     receipt = draft.pith_receipt or issue_receipt(
         receipts.key, bytes.fromhex(draft.canonical_sha256), precise(receipts.clock())
     )
@@ -104,7 +115,9 @@ def _created(draft: Draft, receipts: Signatory) -> dict[str, Any]:
         "paper": draft.paper,
         "aliases": draft.aliases,
     }
-    return payload if draft.source_text is None else {**payload, "source_text": draft.source_text}
+    if draft.source_text is not None:
+        payload["source_text"] = draft.source_text
+    return {**payload, "log": label} if label else payload
 
 
 def _update(draft: Draft, payloads: Sequence[Any]) -> dict[str, Any]:

@@ -120,7 +120,9 @@ def _append(home: Home, batch: Sequence[Prepared], recent: set[str], report: Rep
             report.refuse(prepared.source.number, prepared.error)
         elif not prepared.events:
             report.unchanged += 1
-        asked += [(prepared, Submission(parse_own(raw), verified=True)) for raw in prepared.events]
+        asked += [
+            (prepared, Submission(parse_own(raw), verified=True, formed=prepared.formed)) for raw in prepared.events
+        ]
     if asked:
         _settle(home, asked, report)
     for source in again:

@@ -1,8 +1,8 @@
 """The worker's own tables: who may work, what was done when, what waits for the log, and what people asked for.
 
-They stand in `jobs.db` in the data folder. Nothing that is proven depends on them: where the file is lost, all that is
-owed is found again from the log. All times are microseconds since 1970, UTC. Other modules of jobs declare their rows
-on `JobTable` too; `open_jobs` makes every table that was declared by then.
+They stand in `jobs.db` in the data folder, or in PostgreSQL (`ops.databases`). Nothing that is proven depends on them:
+where they are lost, all that is owed is found again from the log. All times are microseconds since 1970, UTC. Other
+modules of jobs declare their rows on `JobTable` too; `open_jobs` makes every table that was declared by then.
 """
 
 from __future__ import annotations
@@ -10,11 +10,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Final
 
-from sqlalchemy import Column, LargeBinary, MetaData, Text, select
+from sqlalchemy import Column, Dialect, LargeBinary, MetaData, Text, TypeDecorator, select
 from sqlmodel import Field, SQLModel
 
 from ledger.database import Database, create_tables, open_sqlite
 from ledger.tables import Key64, table_of
+
+
+class Words(TypeDecorator[str]):
+    """What somebody outside said, as text for people: PostgreSQL keeps no U+0000, and none is worth a failed job."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class JobTable(SQLModel):
@@ -47,7 +57,7 @@ class RunRow(JobTable, table=True):
     ended_at: int = Field(sa_column=Column(Key64, nullable=False))
     next_at: int = Field(sa_column=Column(Key64, nullable=False))
     outcome: str = Field(max_length=20)
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
     failures: int
 
 
@@ -86,7 +96,7 @@ class RequestRow(JobTable, table=True):
     url: str = Field(sa_column=Column(Text, nullable=False))
     asked_at: int = Field(sa_column=Column(Key64, nullable=False))
     done_at: int = Field(sa_column=Column(Key64, nullable=False))
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
 
 
 class CursorRow(JobTable, table=True):

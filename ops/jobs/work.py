@@ -31,7 +31,7 @@ class Policies:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._registry = Registry(store.registry_name)
+        self._registry = Registry(store.registry_name, store.label)
         self._size = 0
         self._set_at = -1
         self._lock = threading.Lock()

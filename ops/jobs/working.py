@@ -8,17 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-import api.submitting.requested  # noqa: F401  (with it, the table of people's requests is declared)
-import ops.jobs.anchoring.tables  # noqa: F401  (with it, the tables of anchors are declared)
-from api.private import create_private_tables
-from ledger.database import Database, open_sqlite
+from ledger.database import Database
 from ledger.errors import LedgerError, StoreError, UsageError
 from ops.checkpointing import check_continues
+from ops.databases import open_jobs, open_private, place_of
 from ops.home import Home
 from ops.jobs.anchoring.anchor import Anchor
 from ops.jobs.anchoring.outside import Outside
@@ -29,9 +26,10 @@ from ops.jobs.checkpoints import Checkpoint
 from ops.jobs.leases import LEASE_SECONDS
 from ops.jobs.running import Ran, run
 from ops.jobs.scheduler import scheduled
-from ops.jobs.tables import open_jobs
 from ops.jobs.work import Job, Work
+from ops.migrations.lines import JOBS
 from ops.services import Services
+from ops.settings import Settings
 from ops.storage.checking import Check
 from ops.storage.preserving import Preserve
 
@@ -55,23 +53,23 @@ def opened_work(home: Home, services: Services, lease_seconds: float = LEASE_SEC
     home.check_own()
     check_continues(home)
     with ExitStack() as cleaning:
-        database = _open_jobs(home.settings.jobs_path)
+        database = _open_jobs(home.settings)
         cleaning.callback(database.close)
-        private = open_sqlite(home.settings.private_path)
+        private = open_private(home.settings, home.random)
         cleaning.callback(private.close)
-        create_private_tables(private, home.random)
         work = Work(home, services, database, private, home.clock, home.random, lease_seconds=lease_seconds)
         yield work
 
 
-def _open_jobs(path: Path) -> Database:
+def _open_jobs(settings: Settings) -> Database:
     try:
-        return open_jobs(path)
+        return open_jobs(settings)
     except StoreError as error:
+        if settings.database_url:
+            raise
         cure = "stop the worker and remove it: what is owed is found again from the log"
-        raise UsageError(
-            f"the worker's database cannot be opened: {error.message}", place=str(path), cure=cure
-        ) from error
+        place = place_of(settings, JOBS)
+        raise UsageError(f"the worker's database cannot be opened: {error.message}", place=place, cure=cure) from error
 
 
 def outside_of(work: Work) -> Outside:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Connection, Text, delete, insert, select
+from sqlalchemy import Column, Connection, delete, insert, select
 from sqlmodel import Field
 
 from ledger.database import Database
 from ledger.signing import Randomness
 from ledger.tables import Key64, table_of
 from ops.jobs.resting import DAY, SECOND, rest_after
-from ops.jobs.tables import JobTable
+from ops.jobs.tables import JobTable, Words
 
 
 class RestingPlaceRow(JobTable, table=True):
@@ -22,7 +22,7 @@ class RestingPlaceRow(JobTable, table=True):
     place: str = Field(max_length=120, primary_key=True)
     failures: int
     until: int = Field(sa_column=Column(Key64, nullable=False))
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
 
 
 RESTING_PLACES: Final = table_of(RestingPlaceRow)

@@ -31,7 +31,7 @@ from sqlmodel import Field
 from ledger.database import Database
 from ledger.tables import Key64, table_of
 from ops.jobs.resting import DAY
-from ops.jobs.tables import OUTBOX, JobTable
+from ops.jobs.tables import OUTBOX, JobTable, Words
 
 OWED: Final = "owed"
 SAVING: Final = "saving"
@@ -73,7 +73,7 @@ class PreservationRow(JobTable, table=True):
     gone_at: int = Field(sa_column=Column(Key64, nullable=False))
     tries: int
     next_at: int = Field(sa_column=Column(Key64, nullable=False, index=True))
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
 
 
 class CopyRow(JobTable, table=True):
@@ -94,7 +94,7 @@ class CopyRow(JobTable, table=True):
     tries: int
     looked_at: int = Field(sa_column=Column(Key64, nullable=False))
     next_at: int = Field(sa_column=Column(Key64, nullable=False, index=True))
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
     suspect: str = Field(max_length=80)
     suspect_at: int = Field(sa_column=Column(Key64, nullable=False))
     evidence: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
@@ -21,6 +22,7 @@ from ledger.errors import (
 )
 from ledger.events import Entry
 from ledger.keys import EVENT_DOMAIN
+from ledger.merkle import leaf_hash, root_of
 from ledger.store import Store
 from tests import writers
 from tests.builders import ALICE, BOB, REGISTRY, World, contributor, disclosed, secret
@@ -45,6 +47,20 @@ def facts(outcome: Outcome) -> tuple[int, int, bytes, bool]:
     """Return what an answer says: position, time, bytes, and whether the entry is new."""
     assert isinstance(outcome, Appended), outcome
     return outcome.entry.position, outcome.entry.received_at, outcome.entry.event.raw, outcome.created
+
+
+@dataclass(slots=True)
+class Stopping:
+    """A clock that gives a time for some looks, then none: the second look of an append is when it signs."""
+
+    clock: Ticking
+    looks: int
+
+    def __call__(self) -> int:
+        self.looks -= 1
+        if self.looks < 0:
+            raise OSError("the clock has stopped")
+        return self.clock()
 
 
 class StoreContract:
@@ -298,6 +314,13 @@ class StoreContract:
         position = facts(first)[0]
         assert log.store.disclosures([position]) == {position: texts}
 
+    def test_a_text_is_kept_whatever_characters_it_has(self, log: Log) -> None:
+        given = {"text": disclosed("\0 is a character, 😂 too, \x7f\r\n\u2028\ufeff")}
+        challenge = log.world.challenge(text=secret(given["text"].text))
+        (outcome,) = log.store.append([Submission(challenge, given)], log.clock)
+        position = facts(outcome)[0]
+        assert log.store.disclosures([position]) == {position: given}
+
     def test_a_redacted_text_goes_and_does_not_come_back(self, log: Log) -> None:
         claim = log.world.author(statement=secret("I wrote it"))
         submission = Submission(claim, {"statement": disclosed("I wrote it")})
@@ -344,6 +367,27 @@ class StoreContract:
         before = log.store.head()
         log.store.verify(Submission(log.world.author()))
         assert log.store.head() == before
+
+    # Transactions that fail.
+
+    def test_an_append_that_fails_when_all_is_written_leaves_nothing(self, log: Log) -> None:
+        carol = contributor("carol")
+        rows, head = list(log.store.rows()), log.store.head()
+        submissions = [Submission(event) for event in (log.world.registration(carol), log.world.author(carol))]
+        with pytest.raises(OSError, match="stopped"):
+            log.store.append_sealed(submissions, Stopping(log.clock, looks=1), log.world.log.key)
+        assert (list(log.store.rows()), log.store.head()) == (rows, head)
+        assert isinstance(log.refusal(log.world.author(carol)), UnknownKeyError)
+
+    def test_what_failed_once_is_taken_the_second_time(self, log: Log) -> None:
+        size = log.store.head().size
+        submissions = [Submission(log.world.author()) for _ in range(20)]
+        with pytest.raises(OSError, match="stopped"):
+            log.store.append_sealed(submissions, Stopping(log.clock, looks=1), log.world.log.key)
+        sealed = log.store.append_sealed(submissions, log.clock, log.world.log.key)
+        assert [facts(outcome)[0] for outcome in sealed.outcomes] == list(range(size, size + 20))
+        assert sealed.checkpoint is not None
+        assert sealed.checkpoint.root == root_of([leaf_hash(entry.leaf()) for entry in log.store.entries()])
 
     # Adopting another copy's entries.
 

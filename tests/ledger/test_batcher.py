@@ -18,11 +18,15 @@ from ledger.errors import (
     UnknownKeyError,
 )
 from ledger.events import Event
+from tests.backends import log, new_database, on_both
 from tests.builders import ALICE, contributor, disclosed
 from tests.forgeries import another_signature, with_signature
 from tests.logs import Log
 
+__all__ = ["log", "new_database"]
+
 SECONDS = 10
+pytest_generate_tests = on_both
 
 
 class Gate:

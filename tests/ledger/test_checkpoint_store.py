@@ -13,7 +13,7 @@ import pytest
 from ledger import notes
 from ledger.checkpoint_store import Checkpoints, SignedCheckpoint
 from ledger.checkpoints import Checkpoint, Opened, issue, parse
-from ledger.database import open_sqlite
+from ledger.database import Database, open_sqlite
 from ledger.errors import LogCorruptedError, NotFoundError, StoreError, UsageError, VerificationError
 from ledger.keys import SecretKey
 from ledger.log_keys import log_origin, log_verifier, open_log_checkpoint
@@ -21,9 +21,14 @@ from ledger.merkle import leaf_hash, root_of
 from ledger.notes import COSIGNATURE, NoteSignature, Verifier
 from ledger.store import Store, create_log
 from tests import writers
+from tests.backends import OTHER_LOG, log, new_database, on_both, other_database
 from tests.builders import ALICE, REGISTRY, Who, World, key
 from tests.leaves import execute, flip, rows_of, unguarded
 from tests.logs import Log
+
+__all__ = ["log", "new_database", "other_database"]
+
+pytest_generate_tests = on_both
 
 SIZE = 9
 """The entries of the log that most tests begin with."""
@@ -430,11 +435,10 @@ def opened_at(log: Log, size: int, root: bytes) -> Opened:
 
 
 @pytest.fixture
-def mirror(log: Log, tmp_path: Path) -> Store:
+def mirror(log: Log, other_database: Database) -> Store:
     """A copy of the log's entries, without checkpoints."""
-    database = open_sqlite(tmp_path / "mirror.sqlite", durable=False)
-    create_log(database, REGISTRY)
-    store = Store(database)
+    create_log(other_database, REGISTRY)
+    store = Store(other_database)
     store.adopt(list(log.store.entries()))
     return store
 
@@ -510,7 +514,7 @@ def test_an_older_checkpoint_does_not_replace_a_newer_one(log: Log, mirror: Stor
 
 def test_an_adoption_that_was_interrupted_is_completed_by_the_next(log: Log, mirror: Store, tmp_path: Path) -> None:
     opened = reopened(log, sign(log))
-    copy = tmp_path / "mirror.sqlite"
+    copy = tmp_path / OTHER_LOG
     execute(copy, "CREATE TRIGGER full BEFORE INSERT ON publications BEGIN SELECT RAISE(ABORT, 'no space'); END")
     with pytest.raises(StoreError):
         mirror.checkpoints.adopt(opened, log.clock())

@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from ledger import checkpoints, notes
 from ledger.appending import Submission
-from ledger.database import open_sqlite
+from ledger.database import open_postgresql, open_sqlite
 from ledger.errors import LogCorruptedError, NotFoundError, StoreError, SubmissionError, UsageError
 from ledger.events import Event
 from ledger.merkle import (
@@ -35,6 +35,7 @@ from tests import writers
 from tests.builders import REGISTRY, contributor
 from tests.leaves import Rows, Stored, Whole, copied, execute, flip, leaf, rows_of, take, unguarded
 from tests.logs import Log, Ticking
+from tests.postgres import Server
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 TESSERA = VECTORS / "tlog-tiles-tessera" / "log"
@@ -62,11 +63,15 @@ def empty(folder: Path) -> Path:
     return Rows.at(folder / "empty.sqlite").close()
 
 
-@pytest.fixture(scope="module")
-def grown(folder: Path) -> Iterator[Rows]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def grown(request: pytest.FixtureRequest, folder: Path) -> Iterator[Rows]:
     """A log of 1,300 entries that came in batches around the borders of tiles."""
-    rows = Rows.at(folder / "grown.sqlite").grow(*BATCHES)
-    yield rows
+    if request.param == "sqlite":
+        rows = Rows.at(folder / "grown.sqlite")
+    else:
+        server: Server = request.getfixturevalue("postgres")
+        rows = Rows.on(open_postgresql(server.url(server.create()), writers.SCHEMA))
+    yield rows.grow(*BATCHES)
     rows.close()
 
 
@@ -142,6 +147,10 @@ def test_a_tree_grown_in_any_batches_has_the_root_of_all_leaves(
     with copied(empty, folder) as rows:
         root = whole.root(sum(steps))
         assert (rows.grow(*steps).frontier_root(), rows.tree.root(sum(steps))) == (root, root)
+
+
+def test_a_tree_grown_in_batches_around_the_borders_of_tiles_holds_their_nodes(grown: Rows, whole: Whole) -> None:
+    assert (grown.stored(), grown.frontier_root()) == (whole.stored(SIZE), whole.root(SIZE))
 
 
 @pytest.mark.parametrize("step", [1, 2, 4, 5, 15])

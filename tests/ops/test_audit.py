@@ -20,6 +20,7 @@ from ledger.log_keys import log_origin
 from ledger.store import Store
 from ledger.times import seconds
 from ops.audit import Audit, audit_home
+from ops.replaying.replay import Crew
 from projections.runner import Runner
 from tests.builders import ALICE, REGISTRY, SALT_TEXT, Who, World, contributor, key
 from tests.ops.audited import Ledger, a_ledger, admit, checkpoint, refusal
@@ -71,8 +72,8 @@ def test_a_log_of_several_pages_holds(tmp_path: Path) -> None:
     assert log.entries.size == 1_036
 
 
-def test_signatures_may_be_checked_on_threads(made: Ledger) -> None:
-    audit = Audit(workers=3)
+def test_entries_may_be_gone_over_by_other_processes(made: Ledger) -> None:
+    audit = Audit(Crew(workers=2))
     audit_home(made.settings, made.now, audit)
     assert audit.checks == checks(made)
 

@@ -382,7 +382,7 @@ def test_what_is_no_checkpoint_by_the_logs_key_fails(small_folder: Path, small: 
         ("size", None, "canonical form"),
         ("root", NO_ROOT, "root"),
         ("root", None, "root"),
-        ("registry", "other.registry", "rule"),
+        ("registry", "other.registry", "root"),
         ("registry", None, "canonical form"),
         ("registry", [], "canonical form"),
         ("registry", "no name", "canonical form"),

@@ -6,6 +6,8 @@ import base64
 import hashlib
 from typing import Any, Final
 
+import msgspec
+
 from ledger.checkpoints import Checkpoint, issue
 from ledger.events import Event
 from ledger.keyring import NOW, microseconds
@@ -53,7 +55,8 @@ def contradictions(log: Log) -> list[list[str]]:
 
 
 def listed(log: Log) -> list[dict[str, Any]]:
-    return events(judged(log))
+    found: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(events(judged(log))))
+    return found
 
 
 def shown(log: Log, before: int = NOW) -> dict[str, Any]:

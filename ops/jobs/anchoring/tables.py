@@ -14,7 +14,7 @@ from sqlalchemy import Column, Index, LargeBinary, Text
 from sqlmodel import Field
 
 from ledger.tables import Key64, table_of
-from ops.jobs.tables import JobTable
+from ops.jobs.tables import JobTable, Words
 
 OWED: Final = "owed"
 PENDING: Final = "pending"
@@ -55,7 +55,7 @@ class AnchorRow(JobTable, table=True):
     submitted_at: int = Field(sa_column=Column(Key64, nullable=False))
     tries: int
     try_at: int = Field(sa_column=Column(Key64, nullable=False))
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
     told: bool
     failures: int
     failing_since: int = Field(sa_column=Column(Key64, nullable=False))
@@ -79,7 +79,7 @@ class ClockRow(JobTable, table=True):
     tried_at: int = Field(sa_column=Column(Key64, nullable=False))
     try_at: int = Field(sa_column=Column(Key64, nullable=False))
     stamped_at: int = Field(sa_column=Column(Key64, nullable=False))
-    said: str = Field(sa_column=Column(Text, nullable=False))
+    said: str = Field(sa_column=Column(Words, nullable=False))
     refused_under: int = Field(sa_column=Column(Key64, nullable=False))
 
 

@@ -14,13 +14,15 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.private import create_private_tables
+from api.private import keep_secret
 from api.submitting.idempotency import KEPT, REMEMBERED, Attempt, KeyReusedError, forget, keep, known, read_key, settle
-from ledger.database import Database, open_sqlite
+from ledger.database import Database
 from ledger.errors import InvalidFieldError
 from ledger.events import Event
+from ops.migrations.lines import PRIVATE
 from tests.api.registry import Registry
 from tests.builders import NUMBER, World, disclosed
+from tests.ops.shared import BOTH, tables_in
 
 FORM = {"author_name": "A. Author", "statement": "Nobody else has ever put it in these words."}
 ADDRESS = f"/pith/{NUMBER[10:]}/action/author_attestation"
@@ -90,12 +92,11 @@ def test_no_header_is_no_key() -> None:
 # The table.
 
 
-@pytest.fixture
-def private(tmp_path: Path) -> Iterator[Database]:
-    database = open_sqlite(tmp_path / "private.db")
-    create_private_tables(database, bytes)
-    yield database
-    database.close()
+@pytest.fixture(params=BOTH)
+def private(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with tables_in(request.param, PRIVATE, tmp_path, request) as database:
+        keep_secret(database, bytes)
+        yield database
 
 
 def attempt(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.private import create_private_tables
+from api.private import keep_secret
 from api.submitting.requested import (
     MAX_OPEN,
     MAX_OPEN_OF_ONE,
@@ -20,17 +20,18 @@ from api.submitting.requested import (
     open_requests,
     remove,
 )
-from ledger.database import Database, open_sqlite
+from ledger.database import Database
+from ops.migrations.lines import PRIVATE
+from tests.ops.shared import BOTH, tables_in
 
 SUFFIX = "QKNOCXGU37VTEACJ427TX64VQJ"
 
 
-@pytest.fixture
-def private(tmp_path: Path) -> Iterator[Database]:
-    database = open_sqlite(tmp_path / "private.db", durable=False)
-    create_private_tables(database, os.urandom)
-    yield database
-    database.close()
+@pytest.fixture(params=BOTH)
+def private(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with tables_in(request.param, PRIVATE, tmp_path, request) as database:
+        keep_secret(database, os.urandom)
+        yield database
 
 
 def asked(private: Database, kind: Kind = "timestamp", suffix: str = SUFFIX, url: str = "", now: int = 1) -> Requested:
@@ -89,6 +90,7 @@ def test_one_paper_does_not_take_all_there_is(private: Database) -> None:
     asked(private, "preserve", suffix="B" * 26, url="https://a.example/further")
 
 
+@pytest.mark.parametrize("private", ["sqlite"], indirect=True)
 def test_a_flood_is_stopped_and_leaves_room_for_the_other_kind(private: Database) -> None:
     for at in range(MAX_OPEN):
         asked(private, suffix=f"{at:A>26}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,12 +19,15 @@ from ledger.database import Database
 from ledger.errors import LeaseLostError
 from ops.jobs.leases import SLACK_SECONDS, Lease
 from ops.jobs.tables import CURSORS, LEASES, open_jobs
+from ops.migrations.lines import JOBS
 from tests.logs import Ticking
+from tests.ops.shared import BOTH, tables_in
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return open_jobs(tmp_path / "jobs.db")
+@pytest.fixture(params=BOTH)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with tables_in(request.param, JOBS, tmp_path, request) as found:
+        yield found
 
 
 def a_lease(database: Database, clock: Ticking, holder: str = "one", seconds: float = 60.0) -> Lease:

@@ -24,14 +24,13 @@ from ops.rotation import rotate
 from ops.services import Services
 from tests.logs import Ticking
 from tests.ops.homes import a_home
+from tests.ops.shared import BOTH, registry_in
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Iterator[Work]:
-    home = a_home(tmp_path / "registry", Ticking())
-    with opened_work(home, Services()) as found:
+@pytest.fixture(params=BOTH)
+def work(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Work]:
+    with registry_in(request.param, tmp_path / "registry", request) as home, opened_work(home, Services()) as found:
         yield found
-    home.close()
 
 
 @pytest.fixture

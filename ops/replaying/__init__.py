@@ -1,0 +1,1 @@
+"""Replaying a log, verified and folded in one pass, on as many processors as there are."""
