@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ledger.appending import Appended, Clock, Sealed, Submission
@@ -129,11 +130,25 @@ class Batcher:
     def _run(self) -> None:
         # How many waited together lately: as many are likely to come again.
         expected = 0
-        while batch := self._next(expected):
-            self._append(batch)
-            count = sum(len(item.submissions) for item in batch)
-            with self._condition:
-                expected, self._unanswered = self._unanswered, self._unanswered - count
+        batch: list[_Alone | _Together] = []
+        try:
+            while batch := self._next(expected):
+                self._append(batch)
+                count = sum(len(item.submissions) for item in batch)
+                with self._condition:
+                    expected, self._unanswered = self._unanswered, self._unanswered - count
+        finally:
+            self._leave(batch)
+
+    def _leave(self, batch: Sequence[_Alone | _Together]) -> None:
+        """Take nothing more, and let nobody wait for ever, where this thread ends before it has drained."""
+        with self._condition:
+            self._closed = True
+            left = [*batch, *self._waiting]
+            self._waiting.clear()
+        for item in left:
+            with suppress(InvalidStateError):  # it has its answer, or asks for none any more
+                item.future.set_exception(StoreError("the writer ended", cure="send it again when the server is back"))
 
     def _next(self, expected: int) -> list[_Alone | _Together]:
         """Wait for what is to be appended next; nothing once the batcher is closed and has drained."""

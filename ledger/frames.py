@@ -112,9 +112,15 @@ class _Kind(NamedTuple):
 
 def _is_bounded(kind: type[Payload]) -> bool:
     return all(
-        None not in (part.ge, part.le) if isinstance(part, inspect.IntType) else not isinstance(part, inspect.AnyType)
+        _is_within(part.ge, part.le) if isinstance(part, inspect.IntType) else isinstance(part, _BOUNDED)
         for part in _parts(inspect.type_info(kind))
     )
+
+
+def _is_within(least: int | None, most: int | None) -> bool:
+    if least is None or most is None:
+        return False
+    return least >= -canonical.MAX_INTEGER and most <= canonical.MAX_INTEGER
 
 
 def _parts(part: inspect.Type) -> Iterator[inspect.Type]:
@@ -135,6 +141,19 @@ def _parts(part: inspect.Type) -> Iterator[inspect.Type]:
         case inspect.Metadata(type=inner):
             yield from _parts(inner)
 
+
+_BOUNDED: Final = (
+    inspect.StrType,
+    inspect.BoolType,
+    inspect.NoneType,
+    inspect.LiteralType,
+    inspect.StructType,
+    inspect.UnionType,
+    inspect.ListType,
+    inspect.DictType,
+    inspect.Metadata,
+)
+"""What, beside integers, keeps bounds where all its parts, as `_parts` finds them, do."""
 
 _KINDS: Final[Mapping[str, _Kind]] = {
     name: _Kind(msgspec.json.Decoder(kind, float_hook=canonical.refuse_float), _is_bounded(kind))

@@ -43,6 +43,9 @@ DEFAULT_POLICY: Final[Mapping[str, Any]] = {
 }
 """In force until the stream says otherwise; `pith init` appends it as the first policy_set."""
 
+MAX_CONFIRMATIONS: Final = 4_096
+"""Of how many proofs it is remembered what they say."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
@@ -195,6 +198,9 @@ class Registry:
             except AnchorError as error:
                 # Not the error itself: each time it was raised it would keep the stack of whoever asked.
                 known = _Fault(type(error), error.message, error.place, error.cure)
+            # Most of those that are asked about may be refused, and never stand in the log.
+            if len(self._confirmations) >= MAX_CONFIRMATIONS:
+                self._confirmations = {}
             self._confirmations[asked] = known
         if isinstance(known, _Fault):
             raise known.error()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.anchors import MAX_PROOF_BYTES, check_proof, confirm
 from ledger.errors import AnchorError, AnchorMalformedError, InvalidFieldError
+from ledger.registry import MAX_CONFIRMATIONS, Registry
+from tests.builders import REGISTRY, World
 from tests.ledger.timestamps import DIGEST, HEADER, HEIGHT, HELLO, MAINNET, OTHER, PROOF, REGTEST, ROOT, TOKEN
 
 # Random bytes may hold the reverse operation, of which the library warns.
@@ -92,3 +97,19 @@ def test_mutated_token_never_confirms_another_digest(mutations: list[tuple[int, 
     refuses("rfc3161", HELLO, mutated(TOKEN, mutations))
     assert refuses("rfc3161", OTHER, mutated(TOKEN, mutations))
     assert refuses("rfc3161", OTHER, mutated(TOKEN.replace(HELLO, OTHER), mutations))
+
+
+# What is remembered of proofs.
+
+
+def test_proofs_that_do_not_hold_fill_no_memory() -> None:
+    registry = Registry.named(REGISTRY)
+    anchor = World().anchor(status="confirmed", proof_b64="AAAA")
+    tracemalloc.start()
+    try:
+        for number in range(3 * MAX_CONFIRMATIONS):
+            with pytest.raises(AnchorError):
+                registry.confirmation(msgspec.structs.replace(anchor, event_id=number.to_bytes(32, "big")))
+        assert tracemalloc.get_traced_memory()[0] < 300 * MAX_CONFIRMATIONS
+    finally:
+        tracemalloc.stop()

@@ -250,3 +250,25 @@ def test_more_than_can_wait_are_turned_away_and_nobody_is_stuck(log: Log) -> Non
     closing.join(SECONDS * 6)
     assert not closing.is_alive()
     assert all(result(future).created for future in (first, *waiting[:3], *waiting[-3:]))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_writer_that_died(log: Log) -> None:
+    size = log.store.head().size
+    gate = Gate(log.clock)
+
+    def dying() -> int:
+        gate()
+        raise SystemExit
+
+    batcher = Batcher(log.store, dying)
+    waiting = [queue(batcher, log.world.author())]
+    assert gate.reached.wait(SECONDS)
+    waiting += [queue(batcher, log.world.author()) for _ in range(5)]
+    assert waiting[1].cancel()
+    gate.open()
+    assert all(isinstance(future.exception(SECONDS), StoreError) for future in (waiting[0], *waiting[2:]))
+    with pytest.raises(StoreError):
+        queue(batcher, log.world.author())
+    batcher.close()
+    assert log.store.head().size == size

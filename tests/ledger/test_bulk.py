@@ -177,6 +177,31 @@ def test_workers_serve_again_after_an_append_that_was_given_up(log: Log, workers
     assert found.entry.event.raw == event.raw
 
 
+def test_workers_serve_again_after_lines_that_could_not_be_read_on(log: Log, workers: Workers) -> None:
+    def unreadable_on() -> Iterator[bytes]:
+        yield from (log.world.author(claims=[f"C{number}"]).raw for number in range(2 * CHUNK))
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        list(append_all(log.store, unreadable_on(), log.clock, workers))
+    events = [log.world.author(claims=[f"D{number}"]) for number in range(2 * CHUNK)]
+    outcomes = appended(log, [event.raw for event in events], workers, batch=100)
+    assert [found.entry.event.event_id for found in outcomes if isinstance(found, Appended)] == [
+        event.event_id for event in events
+    ]
+
+
+def test_workers_one_of_whom_was_killed_vouch_for_nothing_more(log: Log, workers: Workers) -> None:
+    size = log.store.head().size
+    lines = [log.world.author(claims=[f"C{number}"]).raw for number in range(2 * CHUNK)]
+    lines.insert(CHUNK + 5, b"END")
+    with pytest.raises(StoreError, match="worker"):
+        list(append_all(log.store, lines, log.clock, workers, read=unreadable))
+    with pytest.raises(StoreError, match="worker"):
+        appended(log, [log.world.author().raw], workers)
+    assert log.store.head().size == size
+
+
 def test_a_killed_worker_ends_the_append_at_a_transaction(log: Log, workers: Workers) -> None:
     size = log.store.head().size
     lines = [log.world.author(claims=[f"C{number}"]).raw for number in range(2 * CHUNK)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -254,6 +255,20 @@ def test_text_that_imitates_the_frame_is_read_for_what_it_is() -> None:
     for event in (WORLD.finding(evidence={"text": imitation}), WORLD.author(imitator, author_name=imitation[:150])):
         assert outcome(parse_stored, event.raw) == outcome(the_long_way, event.raw)
         assert parse_stored(event.raw).id_text == event.id_text
+
+
+def test_signer_blocks_that_strangers_make_long_fill_no_memory() -> None:
+    raw = WORLD.citation().raw
+    head, signer, rest = raw.partition(b',"signer":')
+    end = rest[rest.rindex(b',"subject_pith_number":') :]
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            padded = head + signer + b'"%06d%b"' % (number, b"x" * 50_000) + end
+            assert outcome(parse_stored, padded) == outcome(the_long_way, padded)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @settings(max_examples=400)
