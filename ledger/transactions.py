@@ -6,6 +6,7 @@ whoever opens the database: `ledger.sqlite`, `ledger.postgresql`.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,9 +67,19 @@ class Database:
             _commit(connection, if_lost=_NOTHING)
 
     def erase_deleted(self, table: Table) -> None:
-        """Remove from the disk what was deleted from a table; a long read by others may put it off to the next time."""
-        with _translated():
+        """Remove from the disk what was deleted from a table; a long read by others may put it off to the next time.
+
+        Raises:
+            StoreError: that failed; the deletion itself stands.
+        """
+        try:
             self.erase(self.writer, table)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise StoreError(
+                f"what was deleted is gone from the tables, but may still be on the disk: {reason}",
+                cure="do it again: that erases it too",
+            ) from error
 
     def close(self) -> None:
         self.writer.dispose()

@@ -85,7 +85,10 @@ _STRANGERS: Final = f"""
 _SELF: Final = """
     SELECT current_user AS role, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser,
       CAST(pg_get_userbyid(relowner) AS text) AS owner, pg_has_role(relowner, 'USAGE') AS is_owner,
-      current_setting('server_version') AS server, current_setting('data_checksums') AS checksums
+      current_setting('server_version') AS server, current_setting('data_checksums') AS checksums,
+      (SELECT string_agg(CAST(rolname AS text), ', ' ORDER BY rolname) FROM pg_roles WHERE NOT rolsuper
+        AND rolname <> current_user AND pg_roles.oid <> relowner AND pg_has_role(pg_roles.oid, relowner, 'MEMBER')
+      ) AS members
     FROM pg_class WHERE relname = 'events' AND relnamespace = CAST(quote_ident(:schema) AS regnamespace)
 """
 
@@ -121,6 +124,8 @@ def check_postgresql(connection: Connection, schema: str, expected: Schema | Non
         sentences.append(
             f"open: {about.role} owns the tables and could take the guards away: give servers a role of their own"
         )
+    if about.members:
+        sentences.append(f"open: who is a member of {about.owner} could take the guards away: {about.members}")
     server, checksums = about.server.split()[0], about.checksums
     sentences.append(
         f"open: PostgreSQL {server} keeps its pages out of sight (data checksums are {checksums}): run `pg_amcheck`"

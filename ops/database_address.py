@@ -23,7 +23,10 @@ SHOWN_PARAMETERS: Final = frozenset(
 MAX_SCHEMA: Final = 40
 """PostgreSQL cuts names after 63 bytes without a word; `_private` and the like follow."""
 
-_ADDRESS: Final = re.compile(r"([a-z+]+)://(?:(?P<user>.*)@)?(?P<hosts>[^/@?]*)/(?P<name>[^/?@]+)(?:\?(?P<query>.*))?")
+# libpq ends what belongs to the user at a slash: part of a password would be asked for as a host or a database.
+_ADDRESS: Final = re.compile(
+    r"([a-z+]+)://(?:(?P<user>[^/]*)@)?(?P<hosts>[^/@?]*)/(?P<name>[^/?@]+)(?:\?(?P<query>.*))?"
+)
 _NO_TEXT: Final = re.compile("[\x00-\x20\x7f]")
 _SCHEMA: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _CURE: Final = "give postgresql://USER:PASSWORD@HOST/DATABASE, its special characters percent-encoded"

@@ -102,10 +102,18 @@ def note_log(folder: Path, other: OtherLog) -> None:
 
 def check_address(address: str, place: str) -> None:
     """Refuse what is no public address of a log; raises UsageError."""
-    parts = urlsplit(address)
-    usable = parts.scheme in ("http", "https") and parts.netloc and "@" not in parts.netloc
-    if not usable or parts.query or parts.fragment or not address.isascii() or not address.isprintable():
+    if not _is_address(address):
         raise UsageError(f"{address[:120]!r} is no address of a log", place=place, cure="give https://HOST")
+
+
+def _is_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        return False
+    outside = "@" in parts.netloc or parts.query or parts.fragment
+    return bool(named) and not outside and all("!" <= sign <= "~" and sign not in '"<>\\' for sign in address)
 
 
 def _other(path: Path, at: int, entry: Any) -> OtherLog:

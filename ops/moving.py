@@ -2,33 +2,35 @@
 
 The log is copied row by row, so that every receipt and checkpoint stays what it was. While that goes on, and ever
 after, the file takes no more events: a server that was forgotten must not write a second history. The log comes last
-and wholly, so a move that was broken off has moved nothing, and is simply begun anew.
+and wholly, so a move that was broken off has moved nothing, or all of it; either way it is simply begun anew. Only
+where the log is surely not in PostgreSQL is the file given back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
-from ledger.database import Database
-from ledger.errors import StoreError, UsageError
-from ops.databases import connected, has_log, make_tables, no_ledger, path_of, place_of
-from ops.migrations.guarding import make_guards
-from ops.migrations.lines import JOBS, LOG, PRIVATE, Line, check_version
+from ledger.errors import LedgerError, StoreError, UsageError
+from ledger.tables import HEAD
+from ops.databases import connected, make_tables, no_ledger, path_of, place_of
+from ops.migrations.guarding import CLOSED, make_guards
+from ops.migrations.lines import JOBS, LOG, PRIVATE, Line, check_version, version_of
 from ops.new_databases import grant_server, make_schemas
 from ops.settings import Settings
 
 AT_ONCE: Final = 1_000
 
 _CLOSE: Final = (
-    "CREATE TRIGGER moved BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'this log was moved to PostgreSQL'); END"
+    f"CREATE TRIGGER {CLOSED} BEFORE INSERT ON events"
+    " BEGIN SELECT RAISE(ABORT, 'this log was moved to PostgreSQL'); END"
 )
-_OPEN: Final = "DROP TRIGGER IF EXISTS moved"
+_OPEN: Final = f"DROP TRIGGER IF EXISTS {CLOSED}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,14 @@ def move(settings: Settings) -> list[Moved]:
     Raises:
         UsageError: no PostgreSQL database is named, or there is no ledger in the folder, one in the database already,
             or one of another release; or the role may make no tables.
-        StoreError: a database failed; nothing was moved.
+        StoreError: a database failed; nothing was moved, unless its cure says that nobody knows. Begin it anew.
     """
     if not settings.database_url:
         raise UsageError("it is not said where to", place="PITH_DATABASE_URL", cure="set it to the new database")
     files = replace(settings, database_url="", owner_url="")
     if not files.ledger_path.exists():
         raise no_ledger(files)
-    if has_log(settings):
+    if _log_in(settings) not in (None, _log_in(files)):
         raise UsageError("there is a ledger in this database", place=place_of(settings, LOG), cure="name an empty one")
     lines = [line for line in (PRIVATE, JOBS, LOG) if path_of(files, line).exists()]
     for line in lines:
@@ -61,8 +63,7 @@ def move(settings: Settings) -> list[Moved]:
             check_version(source, line, place_of(files, line))
             make_tables(source, line)
     make_schemas(settings)
-    with closing(connected(files, LOG)) as log, _closed(log):
-        counts = [(line, _copied(files, settings, line)) for line in lines]
+    counts = _copied_all(files, settings, lines)
     for line in (PRIVATE, JOBS):
         with closing(connected(settings, line, as_owner=True)) as target:
             make_tables(target, line)
@@ -70,18 +71,51 @@ def move(settings: Settings) -> list[Moved]:
     return [Moved(line, rows, _set_aside(path_of(files, line))) for line, rows in counts]
 
 
-@contextmanager
-def _closed(log: Database) -> Iterator[None]:
-    """Let the log in the file take nothing more; where the block fails, it is opened again."""
-    with log.write() as connection:
+def _log_in(settings: Settings) -> tuple[Any, ...] | None:
+    """Return what tells a log with at least its root from any other: name, size and the tree's edge; None without."""
+    with closing(connected(settings, LOG, as_owner=True)) as database, database.read() as connection:
+        if version_of(connection, LOG) is None:
+            return None
+        asked = select(HEAD.c.registry_name, HEAD.c.size, HEAD.c.frontier).where(HEAD.c.size > 0)
+        found = connection.execute(asked).first()
+    return tuple(found) if found else None
+
+
+def _copied_all(files: Settings, settings: Settings, lines: Sequence[Line]) -> list[tuple[Line, int]]:
+    """Close the log in the file and copy each database; return how many rows, none where all are there already."""
+    _close(files)
+    counts: list[tuple[Line, int]] = []
+    try:
+        found = _log_in(settings)
+        if found is not None and found == _log_in(files):
+            return [(line, 0) for line in lines]
+        for line in lines:
+            counts.append((line, _copied(files, settings, line)))
+    except BaseException:
+        # The log comes last: before it nothing is there.
+        if len(counts) < len(lines) - 1 or not _may_be_in(settings):
+            _open(files)
+        raise
+    return counts
+
+
+def _may_be_in(settings: Settings) -> bool:
+    """Say whether a log may be there; where the database does not answer, nobody knows."""
+    try:
+        return _log_in(settings) is not None
+    except LedgerError:
+        return True
+
+
+def _close(files: Settings) -> None:
+    with closing(connected(files, LOG)) as log, log.write() as connection:
         connection.execute(text(_OPEN))
         connection.execute(text(_CLOSE))
-    try:
-        yield
-    except BaseException:
-        with log.write() as connection:
-            connection.execute(text(_OPEN))
-        raise
+
+
+def _open(files: Settings) -> None:
+    with closing(connected(files, LOG)) as log, log.write() as connection:
+        connection.execute(text(_OPEN))
 
 
 def _copied(files: Settings, settings: Settings, line: Line) -> int:
@@ -119,7 +153,8 @@ def _copy(old: Connection, new: Connection, table: Table) -> int:
 
 def _set_aside(path: Path) -> Path:
     kept = path.with_name(f"{path.name}.moved")
-    for suffix in ("-wal", "-shm", ""):
+    # The file first: without its write-ahead log it would not know that it is closed.
+    for suffix in ("", "-wal", "-shm"):
         beside = path.with_name(path.name + suffix)
         if beside.exists():
             beside.rename(kept.with_name(kept.name + suffix))

@@ -30,6 +30,8 @@ _RIGHTS: Final = text(
     " AND has_schema_privilege(oid, 'CREATE')) AS own"
 )
 
+_OWNS: Final = text("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tableowner = :role)")
+
 
 @contextmanager
 def new_log(settings: Settings, registry: str, label: str = "") -> Iterator[Database]:
@@ -90,10 +92,14 @@ def grant(settings: Settings, role: str) -> None:
     """Let a role append, redact and serve, and nothing more.
 
     Raises:
+        UsageError: the role owns the tables, and would take its own rights away.
         StoreError: there is no such role, or the tables are another owner's.
     """
     for line in LINES:
         with closing(connected(settings, line, as_owner=True)) as database, database.write() as connection:
+            if connection.execute(_OWNS, {"role": role}).scalar_one():
+                cure = "name a role of its own, which owns nothing"
+                raise UsageError(f"{role} owns the tables", place=place_of(settings, line), cure=cure)
             _grant(connection, line, role)
 
 

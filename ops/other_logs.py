@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
@@ -37,17 +38,19 @@ class _Listed:
         self._home = home
         self._path = home.settings.data / LOGS_FILE
         self._found: tuple[int, tuple[OtherLog, ...]] = (0, ())
+        self._lock = threading.Lock()
 
     def now(self) -> Sequence[OtherLog]:
-        try:
-            changed = self._path.stat().st_mtime_ns
-        except FileNotFoundError:
-            changed = 0
-        if changed != self._found[0]:
-            others = read_logs(self._home.settings.data).others if changed else ()
-            self.close()
-            self._found = changed, tuple(map(self._made, others))
-        return self._found[1]
+        with self._lock:  # two that saw the same change would open every log twice, and close one of them
+            try:
+                changed = self._path.stat().st_mtime_ns
+            except FileNotFoundError:
+                changed = 0
+            if changed != self._found[0]:
+                others = read_logs(self._home.settings.data).others if changed else ()
+                self.close()
+                self._found = changed, tuple(map(self._made, others))
+            return self._found[1]
 
     def close(self) -> None:
         for known in self._found[1]:

@@ -55,6 +55,8 @@ class OtherLog:
         self._open = open
         self._lock = threading.Lock()
         self._opened: Opened | None = None
+        self._awaited = 0, 0.0
+        """Which size the projections have yet to reach, and until when that is waited for."""
 
     def ask(self, look: Callable[[Opened], T], *, in_log: bool = False) -> T:
         """Return what a look finds; for worker threads.
@@ -101,15 +103,20 @@ class OtherLog:
             return self._opened
 
     def _waited_for(self, opened: Opened) -> bool:
-        """Wait for the projections where they are behind the log; say whether they were not."""
-        size, deadline = opened.store.head().size, time.monotonic() + BEHIND_SECONDS
-        if queries.cursor(opened.projections) >= size:
-            return True
-        while queries.cursor(opened.projections) < size:
-            if time.monotonic() > deadline:
+        """Wait for the projections where they are behind the log; say whether they were not.
+
+        All who ask wait for the same moment: where nobody reads a log's papers any more, a second is waited once, and
+        not by each, or a few who ask again and again would keep every thread waiting.
+        """
+        size, was_behind = opened.store.head().size, False
+        while (reached := queries.cursor(opened.projections)) < size:
+            now, was_behind = time.monotonic(), True
+            if reached >= self._awaited[0]:
+                self._awaited = size, now + BEHIND_SECONDS
+            elif now > self._awaited[1]:
                 raise OtherLogError(f"the papers of the log {self.origin} have not all been read here yet")
             time.sleep(_LOOK_SECONDS)
-        return False
+        return not was_behind
 
 
 class OtherLogs:

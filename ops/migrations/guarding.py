@@ -10,11 +10,15 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from ledger.errors import UsageError
 from ledger.postgresql_guards import POSTGRESQL_GUARDS
 from ledger.tables import GUARDS
 from ops.migrations.lines import LOG, Line
 
 _SQLITE_TRIGGERS: Final = "SELECT 'DROP TRIGGER \"' || name || '\"' FROM sqlite_master WHERE type = 'trigger'"
+
+CLOSED: Final = "moved"
+"""The trigger by which `pith database move` closes a file."""
 
 _POSTGRESQL_TRIGGERS: Final = """
     SELECT format('DROP TRIGGER %I ON %I', tgname, relname)
@@ -32,10 +36,19 @@ def drop_guards(connection: Connection, line: Line, schema: str) -> None:
 
     Args:
         schema: in PostgreSQL, that of the log; it must be there.
+
+    Raises:
+        UsageError: the log was closed to be moved, and must not be opened again by this.
     """
     if line is not LOG:
         return
     if connection.dialect.name == "sqlite":
+        if connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = :name"), {"name": CLOSED}).first():
+            raise UsageError(
+                "this log is being moved to PostgreSQL and takes no more events",
+                place="ledger.db",
+                cure="finish with `pith database move`",
+            )
         _run_each(connection, _SQLITE_TRIGGERS)
     else:
         # By its name: where a schema is missing, the current one would be the server's own.

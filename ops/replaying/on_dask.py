@@ -42,7 +42,7 @@ class Dask:
             StoreError: workers died several times over the same range.
         """
         with ExitStack() as stack:
-            client = _connected(stack, self._workers, self._scheduler)
+            client = connected(stack, self._workers, self._scheduler)
             yield from on_cluster(client, RangeWork(self._place, job), ranges)
 
 
@@ -73,7 +73,15 @@ def on_cluster(client: Any, work: Callable[[Range], T], ranges: Iterable[Range])
         client.cancel([future for _, future in under_way])
 
 
-def _connected(stack: ExitStack, workers: int, scheduler: str) -> Any:
+def connected(stack: ExitStack, workers: int, scheduler: str) -> Any:
+    """Return a client of the cluster of a scheduler, or of one started here for as long as `stack` is open.
+
+    Whoever can speak to a cluster can have it run anything, with this user's keys at hand. So the one here is spoken to
+    over TLS alone, by certificates that only this process and its workers have.
+
+    Raises:
+        UsageError: Dask is not installed, or no scheduler answers.
+    """
     try:
         import dask
         import distributed
@@ -94,6 +102,8 @@ def _connected(stack: ExitStack, workers: int, scheduler: str) -> Any:
         threads_per_worker=1,
         dashboard_address=None,
         host="127.0.0.1",
+        protocol="tls://",
+        security=True,
         silence_logs=logging.CRITICAL,
     )
     stack.enter_context(cluster)

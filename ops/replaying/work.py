@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from ledger.database import Database
-from ledger.errors import LogCorruptedError, ProjectionError, VerificationError
+from ledger.errors import LogCorruptedError, ProjectionError, UsageError, VerificationError
 from ledger.events import Entry, leaf_data
 from ledger.merkle import leaf_hash
 from ledger.ranges import UNJUDGED, Checks, Failure, Range, Verified, edges_of, tile_roots, verify_range
@@ -161,9 +161,21 @@ def _opened(place: Place, job: Job) -> Worker:
         return known[1]
     if known is not None:
         known[1].close()
-    worker = Worker(job, place.open())
+    worker = Worker(job, _whole(place, job))
     _OPEN.worker = job.token, worker
     return worker
+
+
+def _whole(place: Place, job: Job) -> Database:
+    """Open the log for a job, unless this is a copy that is behind: what it says of a paper would be an older state."""
+    database, needed = place.open(), max(job.sizes, default=0)
+    with database.read() as connection:
+        last = connection.execute(select(func.max(EVENTS.c.position))).scalar()
+    if needed <= (found := 0 if last is None else int(last) + 1):
+        return database
+    database.close()
+    cure = "give workers the log itself: no copy and no replica that is behind"
+    raise UsageError(f"a worker finds {found} of {needed} entries", cure=cure)
 
 
 @dataclass(slots=True)

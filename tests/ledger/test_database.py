@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import Engine, Table, select
 
 from ledger.database import open_sqlite
+from ledger.errors import StoreError
 from ledger.store import create_log
-from ledger.tables import HEAD
+from ledger.tables import DISCLOSURES, HEAD
 
 PROCESSES = 4
 ROUNDS = 100
@@ -45,3 +49,13 @@ def test_processes_that_make_one_database_at_the_same_moment_wait_for_each_other
 def test_a_database_is_its_owners_alone(tmp_path: Path) -> None:
     open_sqlite(tmp_path / "log.db").close()
     assert oct((tmp_path / "log.db").stat().st_mode & 0o777) == "0o600"
+
+
+def test_who_redacted_hears_that_the_deletion_stands_where_erasing_fails(tmp_path: Path) -> None:
+    def full(_engine: Engine, _table: Table) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    database = replace(open_sqlite(tmp_path / "log.db"), erase=full)
+    with pytest.raises(StoreError, match=r"gone from the tables.*disk is full"):
+        database.erase_deleted(DISCLOSURES)
+    database.close()

@@ -15,7 +15,7 @@ from ops.checkpointing import checkpoint
 from ops.settings import Settings
 from tests.logs import Ticking
 from tests.ops.homes import BASE_URL, a_line, as_lines, imported
-from tests.ops.shared import SERVING, Shared, shared_database
+from tests.ops.shared import OWNER, SERVING, Shared, shared_database
 from tests.postgres import Server
 
 NOW: Final = Ticking("2030-01-01T00:00:00Z").now
@@ -59,6 +59,16 @@ def test_a_superuser_is_told_that_no_guard_stops_it(kept: tuple[Shared, Path]) -
     shared, folder = kept
     checks = audited(Settings(folder, BASE_URL, database_url=shared.url("postgres")))
     assert any("is a superuser" in check for check in checks)
+
+
+def test_a_role_that_may_act_as_the_owner_is_named(copied: tuple[Shared, Settings]) -> None:
+    shared, settings = copied
+    assert not any("member" in check for check in audited(settings))
+    shared.run("DROP ROLE IF EXISTS pith_member", f"CREATE ROLE pith_member IN ROLE {OWNER}")
+    try:
+        assert any(f"member of {OWNER}" in check and "pith_member" in check for check in audited(settings))
+    finally:
+        shared.run("DROP ROLE pith_member")
 
 
 def test_an_audit_leaves_nothing_behind(copied: tuple[Shared, Settings]) -> None:

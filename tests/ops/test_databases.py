@@ -202,6 +202,14 @@ def test_a_further_role_is_let_in_and_can_change_no_event(shared: Shared, tmp_pa
     shared.run("DROP OWNED BY pith_second", "DROP ROLE pith_second")
 
 
+def test_an_owner_takes_no_rights_from_itself(shared: Shared, tmp_path: Path) -> None:
+    settings = shared.settings(tmp_path)
+    shared.a_home(tmp_path).close()
+    with pytest.raises(UsageError, match="owns the tables"):
+        grant(settings, OWNER)
+    assert {each.after for each in upgrade_all(settings)} == {line.head for line in LINES}
+
+
 def test_upgrading_is_for_the_owner_and_leaves_the_newest_as_it_is(shared: Shared, tmp_path: Path) -> None:
     shared.a_home(tmp_path).close()
     for settings in (shared.settings(tmp_path), shared.settings(tmp_path, owner="")):

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import text
 
 from api.admin.tokens import create_token, tokens
 from ledger.appending import Submission
@@ -19,6 +22,8 @@ from ops.checkpointing import checkpoint
 from ops.databases import has_log, open_private
 from ops.home import open_home
 from ops.jobs.working import opened_work
+from ops.migrations.guarding import drop_guards
+from ops.migrations.lines import LOG
 from ops.moving import move
 from ops.services import Services
 from ops.settings import Settings
@@ -104,6 +109,56 @@ def test_a_move_that_fails_leaves_the_file_as_it_was_and_can_be_begun_anew(files
     move(moving(files, shared))
     with closing(open_home(moving(files, shared))) as home:
         assert home.store.head().size == size
+
+
+def test_a_move_killed_once_the_log_was_copied_is_finished(files: Settings, shared: Shared) -> None:
+    settings = moving(files, shared)
+    for each in move(settings):
+        each.kept.rename(each.kept.with_suffix(""))
+    shared.run("REVOKE USAGE ON SCHEMA pith_log FROM pith_serving")
+    assert {each.rows for each in move(settings)} == {0}
+    assert not files.ledger_path.exists()
+    with closing(open_home(replace(settings, owner_url=""))) as home:
+        assert home.store.head().size > 0
+
+
+def test_a_file_stays_closed_where_the_answer_to_the_commit_was_lost(
+    files: Settings, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = moving(files, shared)
+    commit, lost = psycopg.Connection.commit, list[object]()
+
+    def committed(connection: psycopg.Connection[Any]) -> None:
+        found = connection.execute("SELECT to_regclass('log_head') IS NOT NULL").fetchone()
+        is_log = found == (True,) and connection.execute("SELECT FROM log_head").fetchone() is not None
+        commit(connection)
+        if is_log and not lost:
+            lost.append(connection)
+            connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(psycopg.Connection, "commit", committed)
+    with pytest.raises(StoreError, match="closed the connection"):
+        move(settings)
+    with closing(open_home(files, Ticking("2026-12-01T00:00:00Z"))) as home:
+        size = home.store.head().size
+        with pytest.raises(StoreError, match="moved to PostgreSQL"):
+            imported(home, as_lines([a_line(1)]))
+    move(settings)
+    with closing(open_home(replace(settings, owner_url=""))) as home:
+        assert home.store.head().size == size
+
+
+def test_a_file_that_is_being_moved_is_not_opened_again_by_an_upgrade(files: Settings) -> None:
+    database = open_sqlite(files.ledger_path)
+    with database.write() as connection:
+        connection.execute(text("CREATE TRIGGER moved BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'moved'); END"))
+    with pytest.raises(UsageError) as refused, database.write() as connection:
+        drop_guards(connection, LOG, "")
+    assert "database move" in refused.value.cure
+    with database.read() as connection:
+        assert connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = 'moved'")).first()
+    database.close()
 
 
 def test_nothing_is_moved_over_another_ledger_or_to_nowhere(files: Settings, shared: Shared, tmp_path: Path) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from api.app import create_app
 from api.client import Client
+from api.reading.other_logs import Opened, OtherLog
 from api.settings import ApiSettings
 from ledger import records
 from ledger.appending import Submission
-from ledger.errors import VerificationError
+from ledger.database import Database
+from ledger.errors import NotFoundError, OtherLogError, VerificationError
 from ledger.proofs.trust import Trust
 from ledger.proofs.verify_receipt import verify_receipt_file
 from ops.checkpointing import newest
@@ -25,6 +28,7 @@ from ops.home import Home, open_home
 from ops.logs import add_log
 from ops.registry_app import composed
 from ops.shared_logs import settings_of
+from projections.queries import resolve
 from projections.verify_bundle import verify_bundle
 from tests.api.registry import a_home
 from tests.builders import CAROL, NUMBER, OTHER_NUMBER, OTHER_PAPER, OTHER_RECORD, World, a_record
@@ -337,6 +341,36 @@ def test_papers_of_another_log_that_were_not_read_yet_are_no_404(tmp_path: Path)
         assert answer.status_code == 503
         servers.beside.catch_up()
         assert servers.first.location(f"/pith/{late.subject[10:]}.json")[0] == 307
+
+
+@dataclass
+class Counted:
+    """Another log's projections that count how often they are looked into."""
+
+    database: Database
+    looks: int = 0
+
+    def read(self) -> AbstractContextManager[Connection]:
+        self.looks += 1
+        return self.database.read()
+
+
+def test_a_log_whose_papers_nobody_reads_is_waited_for_once(tmp_path: Path) -> None:
+    with two_homes(tmp_path) as (world, _, beside):
+        late = world.record_created(*a_record(title="Late", ident="2606.00077"), log=LABEL)
+        beside.append([Submission(late)])
+        counted: Any = Counted(beside.projections)
+        log = OtherLog("test.registry/log/2027", ELSEWHERE, lambda: Opened(beside.store, counted, lambda: None))
+        with pytest.raises(NotFoundError):
+            resolve(counted, late.subject)
+        once = counted.looks
+        for _ in range(2):
+            counted.looks = 0
+            with pytest.raises(OtherLogError, match="not all been read"):
+                log.ask(lambda at: resolve(at.projections, late.subject))
+        assert counted.looks == once + 1  # how far they are is looked at again, and not waited for
+        beside.catch_up()
+        assert log.ask(lambda at: resolve(at.projections, late.subject)).subject == late.subject
 
 
 def test_a_log_whose_address_nobody_gave_leads_nowhere(tmp_path: Path) -> None:

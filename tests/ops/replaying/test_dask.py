@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from distributed import Client, Security
 
+from ops.replaying.on_dask import connected
 from tests.ops.homes import a_line, as_lines
 from tests.ops.replaying.courses import crowded
 from tests.processes import Pith, module
@@ -38,6 +41,16 @@ def test_a_cluster_is_started_for_the_command_where_no_scheduler_is_named(pith: 
         pith.fine("replay", "--json", *engine).json for engine in (["--engine", "dask", "--workers", "2"], [])
     )
     assert (clustered["state_digest"], clustered["checks"]) == (alone["state_digest"], alone["checks"])
+
+
+def test_nobody_else_can_have_the_cluster_of_a_command_run_anything() -> None:
+    with ExitStack() as stack:
+        client = connected(stack, 1, "")
+        assert client.submit(abs, -1).result(timeout=SECONDS) == 1
+        address = client.scheduler.address.partition("://")[2]
+        for protocol, security in (("tcp", None), ("tls", Security.temporary())):
+            with pytest.raises(OSError):
+                Client(f"{protocol}://{address}", timeout="2s", security=security, set_as_default=False)
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_in_words(pith: Pith) -> None:

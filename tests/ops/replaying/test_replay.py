@@ -10,12 +10,15 @@ from typing import Final
 import pytest
 
 from ledger.appending import Submission
-from ledger.errors import LogCorruptedError, NotFoundError, VerificationError
+from ledger.errors import LogCorruptedError, NotFoundError, UsageError, VerificationError
 from ledger.events import Event
+from ledger.ranges import Range
 from ledger.store import Store
 from ops.replaying.checking import Mode
+from ops.replaying.places import FilePlace
+from ops.replaying.work import Job, RangeWork
 from projections.rebuild import replay
-from tests.builders import SHA256
+from tests.builders import REGISTRY, SHA256
 from tests.forgeries import with_signature
 from tests.logs import Log
 from tests.ops.replaying.courses import File, crowded
@@ -73,6 +76,15 @@ def test_several_processes_find_the_same(logs: list[File]) -> None:
 def test_an_export_and_a_replay_agree(logs: list[File]) -> None:
     with logs[0].opened() as database:
         assert replay(Store(database), logs[0].size()) == logs[0].gone_over(Mode.none)[0]
+
+
+def test_a_worker_whose_copy_is_behind_gives_no_older_state(file: File) -> None:
+    size = file.size()
+    job = Job("behind", (REGISTRY, ""), "nothing", size, size, (size,), "digest")
+    work = RangeWork(FilePlace(str(file.path)), job)
+    file.change("DELETE FROM events WHERE position >= 600")
+    with pytest.raises(UsageError, match=f"finds 600 of {size} entries"):
+        work(Range(0, 256))
 
 
 # The first error.
