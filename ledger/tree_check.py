@@ -48,8 +48,8 @@ def check_growth(
     roots = list(_check_tiles(connection, level, first, _pages(connection, first, size, progress)))
     while roots:
         level, first = level + 1, first // WIDTH
-        pages = (roots[at : at + WIDTH] for at in range(0, len(roots), WIDTH))
-        roots = list(_check_tiles(connection, level, first, pages))
+        # All at once: they begin anywhere within a tile, and each tile must be compared with all that it holds.
+        roots = list(_check_tiles(connection, level, first, iter([roots])))
     node = node_reader(connection)
     found = tree_root(size, node)
     if found != root:
