@@ -19,6 +19,8 @@ def restored(release: str, folder: Path) -> Settings:
     """Make a data folder as a release left it."""
     kept = RELEASES / release
     shutil.copytree(kept / "keys", folder / "keys")
+    for path in (folder / "keys").iterdir():
+        path.chmod(0o600)  # a checkout knows no such modes
     shutil.copy(kept / "signed", folder / "signed")
     for name in DATABASES:
         with closing(sqlite3.connect(folder / f"{name}.db")) as connection:
